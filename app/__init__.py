@@ -1,0 +1,37 @@
+"""The factory: binds extensions, blueprints, admin and the command line."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app import config
+from app.api import register as register_api
+from app.cli import register as register_cli
+from app.extensions import db
+from app.queueing import Alarm
+from app.secrets import Vault
+from app.services.installation import Installation
+from app.storage import Store, engine_options
+
+
+def create_app(settings: config.Settings | None = None) -> Flask:
+    """Return the application of one installation; raises SettingError.
+
+    Nothing is connected yet, so that the result can be forked.
+    """
+    settings = settings or config.load()
+    app = Flask("app")
+    app.config.update(
+        SECRET_KEY=settings.secret_key.reveal(),
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
+    )
+    db.init_app(app)
+    with app.app_context():
+        store = Store(db.engine, settings)
+    app.extensions["tocsin"] = Installation(
+        settings, store, Vault(settings.encryption_keys), Alarm(settings)
+    )
+    register_api(app)
+    register_cli(app)
+    return app

@@ -1,0 +1,160 @@
+"""The registry of endpoints: one declaration makes the view and its part of the OpenAPI document.
+
+    @endpoint("POST", "/systems", scope=Scope.ADMIN, tag="Systems", shape=SystemBody,
+              answers={201: SystemDocument}, refusals=(409,))
+    def create_system(call: Call, document: Any) -> Reply: ...
+
+What a view takes is read from its signature: the parts of its path by name (`id` is a number, every
+other a text), `query` (a Query), and one of
+- `body`: a Shape, validated straight from the bytes; `Shape | None` where it may be left out,
+- `document`: decoded JSON that a service validates as `shape`,
+- `patch`: a merge patch (RFC 7396) as decoded JSON, for a service that applies it to `shape`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from pydantic import BaseModel
+from werkzeug.datastructures import Headers
+
+from app.services.api_keys import Caller, Scope
+from app.services.installation import Installation
+from app.services.paging import Query
+
+PREFIX = "/api/v1"
+ROOTS = ("/healthz", "/readyz", "/metrics", "/api", "/in", "/ping")
+V = TypeVar("V", bound=Callable[..., Any])
+
+
+class NoQuery(Query):
+    """An endpoint without parameters."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as a view sees it.
+
+    `condition` is the check of If-Match, to be called with the current version (None: it does not
+    exist) inside the transaction that writes; it raises Stale. None: nothing is asked.
+    """
+
+    site: Installation
+    caller: Caller
+    headers: Headers
+    condition: Callable[[str | None], None] | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer with more than its document; `status` None: the first one declared.
+
+    `version` goes out as ETag, which the caller may send back as If-Match.
+    """
+
+    document: BaseModel | Mapping[str, Any] | None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One declaration: what Flask routes and what the OpenAPI document says.
+
+    `scope` None: open to everyone. `loopback`: open to callers of this machine.
+    """
+
+    method: str
+    path: str
+    view: Callable[..., Any]
+    scope: Scope | None
+    tag: str
+    answers: Mapping[int, type[BaseModel] | None]
+    refusals: tuple[int, ...]
+    loopback: bool
+    shape: type[BaseModel] | None
+    media_type: str
+    takes: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The operation id: readFailure for read_failure."""
+        return re.sub(r"_(.)", lambda found: found[1].upper(), self.view.__name__)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the variable parts of its path."""
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def rule(self) -> str:
+        """Its path as Werkzeug writes it."""
+        return re.sub(r"{(\w+)}", r"<\1>", self.path)
+
+    @property
+    def body(self) -> type[BaseModel] | None:
+        """The shape of its body, or the one that a service validates it as."""
+        annotation = self.takes.get("body")
+        shapes = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return shapes[0] if shapes else annotation or self.shape
+
+    @property
+    def is_patch(self) -> bool:
+        """Whether its body is a merge patch."""
+        return "patch" in self.takes
+
+    @property
+    def body_optional(self) -> bool:
+        """Whether the body may be left out."""
+        return type(None) in get_args(self.takes.get("body"))
+
+    @property
+    def query(self) -> type[Query]:
+        """The shape of its query string."""
+        shape: type[Query] = self.takes.get("query", NoQuery)
+        return shape
+
+
+ENDPOINTS: list[Endpoint] = []
+
+
+def endpoint(  # noqa: PLR0913 - one declaration, all by keyword
+    method: str,
+    path: str,
+    *,
+    scope: Scope | None,
+    tag: str,
+    answers: Mapping[int, type[BaseModel] | None],
+    refusals: tuple[int, ...] = (),
+    loopback: bool = False,
+    shape: type[BaseModel] | None = None,
+    media_type: str = "application/json",
+) -> Callable[[V], V]:
+    """Declare the decorated view as an endpoint; its docstring is its description.
+
+    A path that does not begin with one of ROOTS stands under /api/v1. The view returns the
+    document of the first answer, or a Reply, or a Response of its own making.
+    """
+    full = path if path.startswith(ROOTS) else PREFIX + path
+
+    def declare(view: V) -> V:
+        ENDPOINTS.append(
+            Endpoint(
+                method, full, view, scope, tag, answers, refusals, loopback, shape, media_type,
+                _taken(view),
+            )  # fmt: skip
+        )
+        return view
+
+    return declare
+
+
+def _taken(view: Callable[..., Any]) -> dict[str, Any]:
+    hints = get_type_hints(view)
+    names = list(inspect.signature(view).parameters)[1:]
+    return {name: hints[name] for name in names}

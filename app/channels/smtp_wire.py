@@ -1,0 +1,128 @@
+"""One SMTP connection: commands out, replies in, with a masked transcript."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Sequence
+
+from app.channels.base import ChannelError
+from app.channels.deadlines import Stream
+from app.channels.smtp_replies import CHALLENGE, CLOSING, Reply, receive
+from app.channels.smtp_transcript import Transcript
+from app.domain.kinds import Fail
+
+GREETING = "the greeting"
+
+
+class Wire:
+    """A connection to one mail server; smtplib is not used as it bounds neither time nor lines.
+
+    `stage` names what is under way. `maybe_sent` is set from the final dot on until its answer was
+    read. Every method raises ChannelError, and has closed the connection when it was lost.
+    """
+
+    def __init__(self, stream: Stream, where: str) -> None:
+        self.stream, self.where, self.stage = stream, where, GREETING
+        self.closed = self.maybe_sent = False
+        self.features: dict[str, str] = {}
+        self.transcript = Transcript()
+
+    @property
+    def pipelining(self) -> bool:
+        """Whether the server takes several commands at once."""
+        return "PIPELINING" in self.features
+
+    def command(self, line: str, *, shown: str | None = None, stage: str | None = None) -> Reply:
+        """Send one line and return its reply; `shown` is what the transcript says instead."""
+        self.stage = stage or line.partition(":")[0]
+        self._send([line], shown)
+        return self.read(masked=shown is not None)
+
+    def converse(self, lines: Sequence[str]) -> Iterator[Reply]:
+        """Yield the reply to each line; all go in one write when the server pipelines (RFC 2920).
+
+        Without pipelining a line is sent when its reply is asked for, so stopping stops sending.
+        """
+        if not self.pipelining:
+            yield from map(self.command, lines)
+            return
+        self._send(lines)
+        for line in lines:
+            self.stage = line.partition(":")[0]
+            yield self.read()
+
+    def _send(self, lines: Sequence[str], shown: str | None = None) -> None:
+        for line in lines:
+            self.transcript.client(shown or line)
+        self.write("".join(f"{line}\r\n" for line in lines).encode())
+
+    def write(self, data: bytes) -> None:
+        """Send `data` whole."""
+        try:
+            self.stream.write(data)
+        except OSError as error:
+            raise self._broken(error) from error
+
+    def read(self, *, masked: bool = False) -> Reply:
+        """Return the next reply, at most 64 KiB of it; `masked` hides a challenge; 421 raises."""
+        try:
+            reply = receive(self.stream.line, self.transcript.clean)
+        except OSError as error:
+            raise self._broken(error) from error
+        except ValueError as error:
+            raise self.lost(f"{self.where} does not speak SMTP: {error}.") from error
+        hidden = masked and reply.code == CHALLENGE
+        self.transcript.server(f"{reply.code} ***" if hidden else str(reply))
+        self.maybe_sent = False
+        if reply.code == CLOSING:
+            raise self.lost(f"{self.where} ended the connection: {reply}", reply)
+        return reply
+
+    def _broken(self, error: OSError) -> ChannelError:
+        if isinstance(error, TimeoutError):
+            hint = " Does this port expect TLS from the start?" if self.stage == GREETING else ""
+            text = f"{self.where} did not finish {self.stage} within the TimeOut.{hint}"
+            return self.lost(text, reason=Fail.TIMEOUT)
+        return self.lost(f"{self.where} closed the connection during {self.stage}.")
+
+    def encrypt(self, context: ssl.SSLContext, host: str) -> None:
+        """Go on under TLS; what the server said before is forgotten (RFC 3207, 4.2)."""
+        if self.stream.unread:
+            raise self.lost(f"{self.where} sent data ahead of TLS.", reason=Fail.TLS)
+        try:
+            self.stream.encrypt(context, host)
+        except ChannelError as error:
+            raise self.lost(str(error), reason=error.reason) from error
+        self.features = {}
+        self.transcript.note("TLS is on")
+
+    def lost(
+        self, message: str, reply: Reply | None = None, reason: Fail = Fail.CONNECTION
+    ) -> ChannelError:
+        """Close, and return the error to raise; it says whether the mail may have been sent."""
+        self.close()
+        text = f"{message} The mail may have been sent." if self.maybe_sent else message
+        error = self.refused(text, Fail.SERVER_ERROR if reply else reason, reply)
+        error.maybe_sent = self.maybe_sent
+        return error
+
+    def refused(
+        self, message: str, reason: Fail, reply: Reply | None = None, *, endpoint: bool = True
+    ) -> ChannelError:
+        """Return the error of a refusal, with the conversation so far."""
+        if reply is None:
+            self.transcript.note(message)
+        return ChannelError(
+            message,
+            reason=reason,
+            endpoint=endpoint,
+            permanent=reason is Fail.TOO_LARGE,
+            status=reply.code if reply else 0,
+            answer=str(reply) if reply else "",
+            transcript=self.transcript.text(),
+        )
+
+    def close(self) -> None:
+        """Close, once or twice."""
+        self.closed = True
+        self.stream.close()

@@ -1,0 +1,1 @@
+"""The rules of the product: plain Python, no I/O; `now` is an argument."""

@@ -1,0 +1,63 @@
+"""Numbered points at which a fault test may kill this very process (kill -9), and nothing else.
+
+`TOCSIN_FAILPOINT=<number>:<hit>` ends the process at the given hit of the point, once per data
+directory: the file `run/failpoint.fired` remembers it, so that the restarted process goes on.
+Without the variable a point costs one comparison.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from threading import Lock
+
+POINTS = {
+    1: "intake: rows written, before the commit",
+    2: "intake: after the commit, before the wake-up",
+    3: "intake: after the wake-up, before the answer",
+    4: "worker: after the lane was claimed, before its deliveries are",
+    5: "worker: after deliveries were claimed, before the attempt row",
+    6: "worker: after the attempt row, before connecting",
+    7: "worker: connected, before the message is sent",
+    8: "worker: message sent, before the verdict is stored",
+    9: "worker: verdict stored, before the lane is given back",
+    10: "pass: run claimed, before mail is made due",
+    11: "pass: mail made due, before the run is closed",
+    12: "drain: before the successor is queued",
+    13: "scheduler: periodic jobs reconciled, before the loop",
+    14: "smtp: body sent, before the final dot is answered",
+}
+
+_armed: tuple[int, int] | None = None
+_marker: Path | None = None
+_hits = 0
+_lock = Lock()
+
+
+def arm(spec: str | None, run_dir: Path) -> None:
+    """Arm the point named by `spec` ("8:3": the third hit of point 8); raises ValueError."""
+    global _armed, _marker  # noqa: PLW0603 - one switch per process, set once at its start
+    if not spec:
+        _armed = None
+        return
+    number, _, hit = spec.partition(":")
+    if int(number) not in POINTS or int(hit or 1) < 1:
+        raise ValueError(f"there is no fail point {spec}")
+    _armed, _marker = (int(number), int(hit or 1)), run_dir / "failpoint.fired"
+
+
+def reach(number: int) -> None:
+    """Die here with SIGKILL if this hit of point `number` is the armed one."""
+    if _armed is None or _armed[0] != number or _marker is None:
+        return
+    global _hits  # noqa: PLW0603 - counts over all threads of this process
+    with _lock:
+        _hits += 1
+        if _hits != _armed[1]:
+            return
+        try:
+            os.close(os.open(_marker, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            return
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,39 @@
+"""The tables, one file per aggregate; importing this package knows all of them."""
+
+from __future__ import annotations
+
+from app.models.configuration import (
+    ApiKey,
+    Audit,
+    Preference,
+    Schedule,
+    System,
+)
+from app.models.delivery import Attempt, Delivery, DeliveryItem, DeliveryRecipient, Lane
+from app.models.failure import CountedCycle, Failure, Idempotency, Trace
+from app.models.integration import Integration, IntegrationDirection
+from app.models.registration import Registration, RegistrationDirection
+from app.models.running import DispatchRun, Process
+
+__all__ = [
+    "ApiKey",
+    "Attempt",
+    "Audit",
+    "CountedCycle",
+    "Delivery",
+    "DeliveryItem",
+    "DeliveryRecipient",
+    "DispatchRun",
+    "Failure",
+    "Idempotency",
+    "Integration",
+    "IntegrationDirection",
+    "Lane",
+    "Preference",
+    "Process",
+    "Registration",
+    "RegistrationDirection",
+    "Schedule",
+    "System",
+    "Trace",
+]

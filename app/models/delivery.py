@@ -1,0 +1,158 @@
+"""The outbox: lanes, deliveries, what they tell, whom, and every attempt."""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.domain.kinds import (
+    DeliveryKind,
+    DeliveryState,
+    Direction,
+    EndReason,
+    Fail,
+    LaneState,
+    RecipientState,
+    Verdict,
+)
+from app.extensions import Model
+from app.models.columns import GROWING, BigId, Key, MaybeId, MaybeTime, Time, Word
+from app.storage import Id
+
+_PENDING = text("state = 'pending'")
+_LEASED = text("state = 'leased'")
+_OPEN = text("state IN ('pending', 'leased', 'stored')")
+
+
+class Lane(Model):
+    """The queue of one subscription, or of all mail of one SMTP system (`row` is null).
+
+    It has one owner at a time: `lease_token` until `lease_until`, held by process `owner_id`. While
+    it is `retrying`, what was due at `held_at` waits for `next_try_at` (mail: the next pass).
+    """
+
+    __tablename__ = "lanes"
+    __table_args__ = (UniqueConstraint("system_id", "row", postgresql_nulls_not_distinct=True),)
+
+    id: Mapped[Key]
+    system_id: Mapped[int] = mapped_column(Id, ForeignKey("systems.id"))
+    row: Mapped[str | None] = mapped_column(String(24))
+    state: Mapped[LaneState] = mapped_column(Word(LaneState))
+    since: Mapped[Time]
+    round: Mapped[int]
+    held_at: Mapped[MaybeTime]
+    next_try_at: Mapped[MaybeTime]
+    error_reason: Mapped[Fail | None] = mapped_column(Word(Fail))
+    error_text: Mapped[str | None] = mapped_column(Text)
+    error_at: Mapped[MaybeTime]
+    owner_id: Mapped[MaybeId]
+    lease_token: Mapped[str | None] = mapped_column(String(32))
+    lease_until: Mapped[MaybeTime]
+
+
+class Delivery(Model):
+    """One notification to one system. `due_at` null: it goes with the next dispatch pass.
+
+    `started`: its attempt row is written and has no verdict yet. `lost_leases` counts the leases
+    that ended so. Server, options and recipients are not kept here: they are read when it is sent.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        # Serves: the claim of a lane's due deliveries, and whether a lane has any.
+        Index(
+            "deliveries_due",
+            "lane_id",
+            "due_at",
+            "id",
+            sqlite_where=_PENDING,
+            postgresql_where=_PENDING,
+        ),
+        # Serves: the sweep that gives back what a dead owner held.
+        Index("deliveries_leased", "lane_id", sqlite_where=_LEASED, postgresql_where=_LEASED),
+        # Serves: what waits for an integration (joining, cancelling, counting, "n waiting").
+        Index(
+            "deliveries_open",
+            "integration_id",
+            "system_id",
+            sqlite_where=_OPEN,
+            postgresql_where=_OPEN,
+        ),
+        GROWING,
+    )
+
+    id: Mapped[Key]
+    kind: Mapped[DeliveryKind] = mapped_column(Word(DeliveryKind))
+    state: Mapped[DeliveryState] = mapped_column(Word(DeliveryState))
+    reason: Mapped[EndReason | None] = mapped_column(Word(EndReason))
+    system_id: Mapped[BigId]
+    lane_id: Mapped[MaybeId]
+    integration_id: Mapped[MaybeId]
+    direction: Mapped[Direction | None] = mapped_column(Word(Direction))
+    subject: Mapped[str | None] = mapped_column(String(400))
+    message_id: Mapped[str | None] = mapped_column(String(255))
+    why: Mapped[str] = mapped_column(String(24))
+    why_text: Mapped[str] = mapped_column(Text)
+    episode_since: Mapped[MaybeTime]
+    occurrences: Mapped[int | None]
+    item_count: Mapped[int]
+    reported_at: Mapped[Time]
+    created_at: Mapped[Time]
+    due_at: Mapped[MaybeTime]
+    finished_at: Mapped[MaybeTime]
+    confirmed: Mapped[bool]
+    attempt_count: Mapped[int]
+    retries_used: Mapped[int]
+    lost_leases: Mapped[int]
+    started: Mapped[bool]
+    lease_token: Mapped[str | None] = mapped_column(String(32))
+    lease_until: Mapped[MaybeTime]
+    parent_id: Mapped[MaybeId]
+
+
+class DeliveryItem(Model):
+    """One failure told by a delivery."""
+
+    __tablename__ = "delivery_items"
+    # Serves: the deliveries of one failure.
+    __table_args__ = (Index("delivery_items_failure", "failure_id"),)
+
+    delivery_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    failure_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+
+
+class DeliveryRecipient(Model):
+    """What the mail server last said of one recipient of a delivery."""
+
+    __tablename__ = "delivery_recipients"
+
+    delivery_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    address: Mapped[str] = mapped_column(String(320), primary_key=True)
+    role: Mapped[str] = mapped_column(String(4))
+    state: Mapped[RecipientState] = mapped_column(Word(RecipientState))
+    code: Mapped[int]
+    text: Mapped[str] = mapped_column(Text)
+    at: Mapped[Time]
+
+
+class Attempt(Model):
+    """One try, written before the network is touched; `verdict` null: nobody saw its end yet.
+
+    Equal consecutive failures fold into one row: `count` of them, from `started_at` to `last_at`.
+    """
+
+    __tablename__ = "attempts"
+
+    delivery_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    process_id: Mapped[MaybeId]
+    started_at: Mapped[Time]
+    last_at: Mapped[MaybeTime]
+    duration_ms: Mapped[int | None]
+    count: Mapped[int]
+    verdict: Mapped[Verdict | None] = mapped_column(Word(Verdict))
+    reason: Mapped[Fail | None] = mapped_column(Word(Fail))
+    status: Mapped[int | None]
+    request: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[str | None] = mapped_column(Text)
+    transcript: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,109 @@
+"""The alarm clock: RQ jobs that carry ids only, wake-ups, and the scheduler's table in Redis.
+
+The only importer of RQ in app/. All of it may be lost, doubled or flushed at any time without harm:
+the database is the queue of record (delivery.md, Who does what, 2).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from app.clock import monotonic
+from app.config import Settings
+
+log = logging.getLogger(__name__)
+
+QUEUE = "tocsin"
+DRAIN = "workers.jobs.drain"
+WAKE_LIST = "tocsin:wake"
+WAKE_SET = "tocsin:awake"
+RUNS = "runs"
+SHORT_SECONDS = 0.2
+
+# A lane is pushed only if it is not waiting already, so that a burst costs one wake-up.
+_WAKE = """
+local pushed = 0
+for _, name in ipairs(ARGV) do
+  if redis.call('SADD', KEYS[1], name) == 1 then
+    redis.call('LPUSH', KEYS[2], name)
+    pushed = pushed + 1
+  end
+end
+return pushed
+"""
+
+
+class JsonJob(Job):
+    """An RQ job that is JSON whoever makes it (rq-scheduler knows no serializer: facts.md)."""
+
+    def __init__(
+        self, id: str | None = None, connection: Redis | None = None, serializer: Any = None
+    ) -> None:
+        super().__init__(id, connection, serializer or JSONSerializer)
+
+
+def connect(settings: Settings, *, patient: bool) -> Redis:
+    """Return a client; an impatient one (web) gives up after 0.2 s without a retry."""
+    url = settings.redis_url or f"unix://{settings.redis_socket}"
+    if patient:
+        return Redis.from_url(url, health_check_interval=30)
+    return Redis.from_url(
+        url,
+        socket_timeout=SHORT_SECONDS,
+        socket_connect_timeout=SHORT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+class Alarm:
+    """Wakes workers; never raises, as the sweep finds within 15 s what was not woken."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Redis | None = None
+        self._script: Any = None
+
+    @property
+    def client(self) -> Redis:
+        """The impatient client, made at first use (after the fork)."""
+        if self._client is None:
+            self._client = connect(self._settings, patient=False)
+            self._script = self._client.register_script(_WAKE)
+        return self._client
+
+    def wake(self, names: Iterable[str]) -> bool:
+        """Wake the workers for `names` (lane ids, or RUNS); return whether Redis took it."""
+        wanted = list(names)
+        if not wanted:
+            return True
+        try:
+            client = self.client
+            self._script(keys=[WAKE_SET, WAKE_LIST], args=wanted, client=client)
+        except (RedisError, OSError) as error:
+            log.warning("Redis is away, the sweep will find what waits: %s", error)
+            return False
+        return True
+
+    def alive(self) -> float | None:
+        """Return the seconds of a PING, or None when Redis is away."""
+        began = monotonic()
+        try:
+            self.client.ping()
+        except (RedisError, OSError):
+            return None
+        return monotonic() - began
+
+
+def queue(client: Redis) -> Queue:
+    """Return the one queue of the workers."""
+    return Queue(QUEUE, connection=client, job_class=JsonJob, serializer=JSONSerializer)

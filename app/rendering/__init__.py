@@ -1,0 +1,1 @@
+"""What is told, made ready to be read: mails now; cards and PDF later."""

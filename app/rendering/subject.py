@@ -1,0 +1,104 @@
+"""The subject of a mail about failures: read on a lock screen, the most important first."""
+
+from __future__ import annotations
+
+import re
+
+from app.domain.kinds import Direction, Kind, Why
+from app.rendering.told import FailureLine, FailureMail
+from app.rendering.words import count, cut, one_line
+
+LONGEST = 150
+LONGEST_PREFIX = 100
+_LONGEST_NAME = 40
+_LEAST_ERROR = 24
+_JOINTS = re.compile(r"\b(to|and|from)\b|[\W_]+")
+
+
+def subject(mail: FailureMail) -> str:
+    """Return prefix, route, what failed, why, how often, and the integration's own name.
+
+    Without its prefix at most 150 characters: the error is cut first, since the counts and the
+    name behind it tell two mails apart.
+    """
+    tail = _in_a_row(mail) + _own_name(mail)
+    start = cut(headline(mail), LONGEST - len(tail))
+    room = LONGEST - len(start) - len(tail) - 2
+    error = _errors(mail)
+    told = f": {cut(error, room)}" if error and room >= _LEAST_ERROR else ""
+    prefix = cut(one_line(mail.prefix), LONGEST_PREFIX)
+    return f"{prefix} {start}{told}{tail}".strip()
+
+
+def headline(mail: FailureMail) -> str:
+    """Return what happened, in one clause that starts with the route."""
+    if mail.kind is Kind.PROCESSING:
+        verb = "failed to synchronise" + (", works again" if mail.recovered_at else "")
+        return f"{route(mail)}: {_what(mail)} {verb}"
+    if mail.recovered_at:
+        return f"{route(mail)} failed, works again"
+    if mail.why is Why.NOT_ACCESSIBLE:
+        return f"{route(mail)} cannot reach {_place(mail)}"
+    return f"{route(mail)} failing"
+
+
+def route(mail: FailureMail) -> str:
+    """Return the two systems in the direction that failed."""
+    ends = [cut(one_line(name), _LONGEST_NAME) for name in (mail.system1, mail.system2)]
+    return " → ".join(ends if mail.direction is Direction.FORWARD else reversed(ends))
+
+
+def entity(failure: FailureLine) -> str:
+    """Return type and id of the entity, as far as they are known."""
+    return one_line(f"{failure.entity_type or ''} {failure.entity_id or ''}")
+
+
+def _what(mail: FailureMail) -> str:
+    """Return who failed: an entity can fail with two error codes, so rows are not entities."""
+    known = {entity(failure) for failure in mail.failures}
+    if mail.total == len(mail.failures) and len(known) == 1:
+        return cut(known.pop(), 2 * _LONGEST_NAME) or "one entity"
+    if mail.total > len(mail.failures) > len(known):
+        return f"at least {len(known):,} entities"
+    unlisted = mail.total - len(mail.failures)
+    return f"{len(known) + unlisted:,} entities"
+
+
+def _place(mail: FailureMail) -> str:
+    closed = next((failure for failure in mail.failures if not failure.accessible), None)
+    if closed and closed.project:
+        return f"project {cut(one_line(closed.project), _LONGEST_NAME)}"
+    return cut(entity(closed), _LONGEST_NAME) if closed and entity(closed) else "project or entity"
+
+
+def _errors(mail: FailureMail) -> str:
+    """Return the first error and how many more, or the code that a whole digest shares."""
+    first = error(mail.failures[0])
+    if mail.total == 1:
+        return first
+    if mail.kind is Kind.GLOBAL:
+        more = f"and {count(mail.total - 1, 'more error')}"
+        return f"{cut(first, LONGEST // 2)} {more}" if first else count(mail.total, "error")
+    codes = {failure.error_code for failure in mail.failures}
+    shared = one_line(codes.pop() or "") if len(codes) == 1 else ""
+    return shared if mail.total == len(mail.failures) else ""
+
+
+def error(failure: FailureLine) -> str:
+    """Return code and message in one line; the message often starts with its code already."""
+    code, message = one_line(failure.error_code or ""), one_line(failure.message[: 4 * LONGEST])
+    return message if message.startswith(code) else f"{code} {message}".strip()
+
+
+def _in_a_row(mail: FailureMail) -> str:
+    often = mail.kind is Kind.GLOBAL and (mail.occurrences or 0) > 1
+    return f" ({mail.occurrences:,} in a row)" if often else ""
+
+
+def _own_name(mail: FailureMail) -> str:
+    """Return the integration's name, unless it only says what the route says."""
+    name = one_line(mail.integration)
+    rest = name.casefold()
+    for system in sorted((one_line(mail.system1), one_line(mail.system2)), key=len, reverse=True):
+        rest = rest.replace(system.casefold(), " ")
+    return f" · {cut(name, _LONGEST_NAME)}" if _JOINTS.sub("", rest) else ""

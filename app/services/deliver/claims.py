@@ -1,0 +1,71 @@
+"""Claims: the deliveries of a lane that its owner is about to send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from app.clock import utc_now
+from app.domain.kinds import DeliveryKind, DeliveryState, Direction, LaneState
+from app.models import Delivery
+from app.services.installation import Installation
+from app.services.lanes import Lease, due
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """One delivery, leased and not started."""
+
+    id: int
+    kind: DeliveryKind
+    integration_id: int | None
+    direction: Direction | None
+    message_id: str | None
+    why: str
+    why_text: str
+    episode_since: datetime | None
+    occurrences: int | None
+    item_count: int
+    lost_leases: int
+
+
+_COLUMNS = [Delivery.__table__.c[name] for name in Claimed.__dataclass_fields__]
+
+
+def take(site: Installation, lease: Lease) -> list[Claimed]:
+    """Lease what is due in the lane, the oldest first; one probe while the lane is retrying."""
+    with site.store.writing(durable=False) as connection:
+        ids = _due(connection, lease)
+        return [Claimed(**row._mapping) for row in _lease(connection, lease, ids)] if ids else []
+
+
+def _due(connection: Connection, lease: Lease) -> list[int]:
+    query = (
+        select(Delivery.id)
+        .where(due(lease.lane_id, utc_now()))
+        .order_by(Delivery.due_at, Delivery.id)
+        .with_for_update(skip_locked=True)
+    )
+    if lease.state is not LaneState.RETRYING:
+        return list(connection.scalars(query.limit(BATCH)))
+    if lease.next_try_at is None:
+        # Only what came after the failed try is new, and attempted at once.
+        query = query.where(Delivery.due_at > lease.held_at)
+    return list(connection.scalars(query.limit(1)))
+
+
+def _lease(connection: Connection, lease: Lease, ids: list[int]) -> list[Row[Any]]:
+    table = Delivery.__table__
+    rows = connection.execute(
+        table.update()
+        .where(table.c.id.in_(ids), table.c.state == DeliveryState.PENDING)
+        .values(state=DeliveryState.LEASED, lease_token=lease.token, started=False)
+        .returning(*_COLUMNS)
+    ).all()
+    # RETURNING keeps no order (delivery.md).
+    return sorted(rows, key=lambda row: ids.index(row.id))

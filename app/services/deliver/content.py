@@ -1,0 +1,279 @@
+"""What claimed deliveries say and to whom: read when they are claimed, then rendered without a database.
+
+Server, options and recipients are read here and nowhere earlier, so that saving a system or a
+registration re-addresses what waits (product.md 5).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import Connection, func, select
+
+from app.channels import channel
+from app.channels.base import Channel, Outgoing
+from app.clock import utc_now
+from app.domain.kinds import DeliveryKind, Direction, FailureState, Kind, RecipientState, Why
+from app.domain.outcome import still_to_ask
+from app.domain.registration import Recipients, direction_settings
+from app.models import (
+    DeliveryItem,
+    DeliveryRecipient,
+    Failure,
+    Integration,
+    Registration,
+    RegistrationDirection,
+    System,
+    Trace,
+)
+from app.rendering.mail import FailureLine, FailureMail, render
+from app.secrets import Secret
+from app.services.deliver.claims import Claimed
+from app.services.installation import Installation
+
+MOST_LISTED = 200
+TRACE_HEAD = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The system as it is configured at this moment; its secrets are opened when it is dialled."""
+
+    id: int
+    channel: Channel
+    options: Any
+    sealed: Mapping[str, str]
+
+    def secrets(self, site: Installation) -> dict[str, Secret]:
+        """Return the secrets; raises DecryptionFailed."""
+        return {name: site.vault.open(value) for name, value in self.sealed.items()}
+
+    @property
+    def longest(self) -> float:
+        """The seconds that one attempt may take."""
+        return self.channel.longest(self.options)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One delivery with all that is needed to send it.
+
+    `mail` is complete but for the time of the attempt; `None`: it tells nothing any more.
+    `asked` are the recipients without a final verdict; `known` the verdicts so far.
+    """
+
+    claimed: Claimed
+    mail: FailureMail | None
+    asked: tuple[str, ...]
+    roles: Mapping[str, str]
+    known: Mapping[str, RecipientState]
+
+    def build(self, number: int) -> tuple[str, Outgoing]:
+        """Return the subject and the message of attempt `number`."""
+        assert self.mail is not None  # noqa: S101 - a job without mail is never built
+        rendered = render(replace(self.mail, now=utc_now()))
+        return rendered.subject, Outgoing(self.mail.sender, self.asked, rendered.body)
+
+
+def endpoint(site: Installation, system_id: int) -> Endpoint:
+    """Read a system as it is configured now."""
+    with site.store.reading() as connection:
+        row = connection.execute(
+            select(System.kind, System.options, System.secrets).where(System.id == system_id)
+        ).one()
+    spoken = channel(row.kind)
+    options: BaseModel = spoken.options.model_validate(row.options)
+    sealed = {name: secret["sealed"] for name, secret in row.secrets.items()}
+    return Endpoint(system_id, spoken, options, sealed)
+
+
+def load(site: Installation, system: Endpoint, claims: Sequence[Claimed]) -> list[Job]:
+    """Read what `claims` say, in a few statements however many they are."""
+    with site.store.reading() as connection:
+        told = _failures(connection, claims)
+        known = _known(connection, claims)
+        registered = _registrations(connection, claims)
+    return [
+        _job(site, system, claimed, told[claimed.id], known[claimed.id], registered)
+        for claimed in claims
+    ]
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A failure that a delivery tells, with the head of its trace."""
+
+    row: Any
+    trace: str | None
+
+
+def _failures(connection: Connection, claims: Sequence[Claimed]) -> dict[int, list[_Told]]:
+    """Read the first failures of each delivery, the latest first."""
+    numbered = (
+        select(
+            DeliveryItem.delivery_id,
+            DeliveryItem.failure_id,
+            func.row_number()
+            .over(partition_by=DeliveryItem.delivery_id, order_by=DeliveryItem.failure_id.desc())
+            .label("place"),
+        )
+        .where(DeliveryItem.delivery_id.in_([claimed.id for claimed in claims]))
+        .subquery()
+    )
+    rows = connection.execute(
+        select(numbered.c.delivery_id, Failure.__table__, Trace.body, Trace.lines)
+        .join(Failure, Failure.id == numbered.c.failure_id)
+        .outerjoin(Trace, Trace.hash == Failure.trace_hash)
+        .where(numbered.c.place <= MOST_LISTED)
+        .order_by(numbered.c.delivery_id, numbered.c.place)
+    )
+    told: dict[int, list[_Told]] = defaultdict(list)
+    for row in rows:
+        told[row.delivery_id].append(_Told(row, _head(row.body)))
+    return told
+
+
+def _head(body: bytes | None) -> str | None:
+    """Unpack the first 64 KiB; a trace that cannot be unpacked must not keep the mail."""
+    if body is None:
+        return None
+    try:
+        raw = zlib.decompressobj().decompress(body, TRACE_HEAD)
+    except zlib.error:
+        return None
+    return raw.decode("utf-8", "replace")
+
+
+def _known(
+    connection: Connection, claims: Sequence[Claimed]
+) -> dict[int, dict[str, RecipientState]]:
+    table = DeliveryRecipient
+    query = select(table.delivery_id, table.address, table.state).where(
+        table.delivery_id.in_([claimed.id for claimed in claims])
+    )
+    known: dict[int, dict[str, RecipientState]] = defaultdict(dict)
+    for row in connection.execute(query):
+        known[row.delivery_id][row.address] = row.state
+    return known
+
+
+_Registered = dict[tuple[int, Direction], Any]
+
+
+def _registrations(connection: Connection, claims: Sequence[Claimed]) -> _Registered:
+    """Read the settings of each direction; where backward has the same, those of forward."""
+    settings = RegistrationDirection
+    rows = connection.execute(
+        select(
+            settings.__table__,
+            Integration.id.label("integration_id"),
+            Integration.key,
+            Integration.name,
+            Integration.system1,
+            Integration.system2,
+            Registration.include_error_trace,
+            Registration.same_for_backward,
+        )
+        .join(Registration, Registration.id == settings.registration_id)
+        .join(Integration, Integration.id == Registration.integration_id)
+        .where(
+            Integration.id.in_({claimed.integration_id for claimed in claims}),
+            Registration.active,
+        )
+    ).all()
+    found = {(row.integration_id, row.direction): row for row in rows}
+    for row in rows:
+        if row.same_for_backward and row.direction is Direction.FORWARD:
+            found[(row.integration_id, Direction.BACKWARD)] = row
+    return found
+
+
+def _job(  # noqa: PLR0913 - one delivery and what was read for it
+    site: Installation,
+    system: Endpoint,
+    claimed: Claimed,
+    told: Sequence[_Told],
+    known: Mapping[str, RecipientState],
+    registered: _Registered,
+) -> Job:
+    row = registered.get((claimed.integration_id or 0, claimed.direction or Direction.FORWARD))
+    current = [item for item in told if _still_told(claimed, item)]
+    if row is None or not current:
+        return Job(claimed, None, (), {}, known)
+    kind = Kind.PROCESSING if claimed.kind is DeliveryKind.DIGEST else Kind.GLOBAL
+    people = direction_settings(row).recipients_of(kind)
+    roles = dict.fromkeys(people.cc, "cc") | dict.fromkeys(people.to, "to")
+    mail = _mail(site, system, claimed, row, current, people, kind, len(told) - len(current))
+    return Job(claimed, mail, still_to_ask((*people.to, *people.cc), known), roles, known)
+
+
+def _still_told(claimed: Claimed, item: _Told) -> bool:
+    """An entity that succeeded before its mail went out is left out (product.md 4)."""
+    resolved = item.row.state is FailureState.RESOLVED
+    return not (claimed.kind is DeliveryKind.DIGEST and resolved)
+
+
+def _mail(  # noqa: PLR0913 - gathers what was read into the one value that is rendered
+    site: Installation,
+    system: Endpoint,
+    claimed: Claimed,
+    row: Any,
+    told: Sequence[_Told],
+    people: Recipients,
+    kind: Kind,
+    left_out: int,
+) -> FailureMail:
+    url = site.settings.public_url
+    sender = system.options.sender_email
+    domain = sender.rpartition("@")[2]
+    first = told[-1].row
+    return FailureMail(
+        delivery_id=str(claimed.id),
+        message_id=claimed.message_id or f"<tocsin.{claimed.id}.{first.identity.hex()[:12]}@{domain}>",
+        references=(f"<tocsin.failure.{first.id}.{first.identity.hex()[:12]}@{domain}>",),
+        integration=row.name,
+        system1=row.system1,
+        system2=row.system2,
+        direction=claimed.direction or Direction.FORWARD,
+        kind=kind,
+        why=Why(claimed.why),
+        why_text=claimed.why_text,
+        prefix=row.subject_prefix,
+        include_trace=row.include_error_trace,
+        failures=tuple(_line(item, included=row.include_error_trace) for item in told),
+        total=max(claimed.item_count - left_out, len(told)),
+        since=claimed.episode_since,
+        occurrences=claimed.occurrences,
+        sender=sender,
+        to=people.to,
+        cc=people.cc,
+        link=f"{url}/failures/{kind}/{first.id}",
+        settings_link=f"{url}/integrations/{row.integration_id}/notification",
+        public_url=url,
+        now=utc_now(),
+    )
+
+
+def _line(item: _Told, *, included: bool) -> FailureLine:
+    row = item.row
+    return FailureLine(
+        id=str(row.id),
+        error_code=row.error_code,
+        message=row.message,
+        count=row.count,
+        first_at=row.first_logged_at,
+        last_at=row.last_logged_at,
+        entity_type=row.entity_type,
+        entity_id=row.entity_id,
+        project=row.project,
+        retry_count=row.retry_count,
+        max_retry_count=row.max_retry_count,
+        accessible=row.accessible,
+        trace=item.trace if included else None,
+        trace_lines=(row.lines or 0) if included else 0,
+    )

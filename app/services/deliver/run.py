@@ -1,0 +1,119 @@
+"""The courier: a pool of threads, each of which holds one lane and sends what is due in it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from app.errors import StorageUnavailable, TocsinError
+from app.failpoints import reach
+from app.services import lanes
+from app.services.deliver.claims import take
+from app.services.deliver.content import Endpoint, endpoint, load
+from app.services.deliver.sending import LaneRun
+from app.services.installation import Installation
+from app.services.lanes import MARGIN_SECONDS, Lease
+
+log = logging.getLogger(__name__)
+
+LANES_AT_ONCE = 32
+
+
+class Courier:
+    """Sends for one worker process, whose id owns the lanes; its threads outlive a drain job."""
+
+    def __init__(self, site: Installation, process_id: int) -> None:
+        self._site, self._process_id = site, process_id
+        self._pool = ThreadPoolExecutor(LANES_AT_ONCE, thread_name_prefix="lane")
+        self._senders = ThreadPoolExecutor(LANES_AT_ONCE, thread_name_prefix="sender")
+        self._busy: dict[int, bool] = {}
+        self._guard = threading.Lock()
+        self._stopping = threading.Event()
+
+    def serve(self, lane_id: int) -> None:
+        """Let a thread send what is due in the lane; harmless when one does so already."""
+        with self._guard:
+            if self._stopping.is_set():
+                return
+            again = lane_id in self._busy
+            # A wake-up that comes while the lane is being drained asks for one more look.
+            self._busy[lane_id] = again
+            if not again:
+                self.call(lambda: self._work(lane_id))
+
+    def call(self, work: Callable[[], None]) -> Future[None]:
+        """Run `work` on a thread of the pool; an error is logged, and the sweep comes again."""
+        return self._pool.submit(self._safely, work)
+
+    def stop(self) -> None:
+        """Take nothing new, wait for what is being sent (bounded by its time-outs)."""
+        self._stopping.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._senders.shutdown(wait=True, cancel_futures=True)
+
+    def _safely(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except StorageUnavailable as error:
+            log.warning("the work is left to the sweep: %s", error)
+        except Exception:
+            log.exception("a thread of the courier failed; the sweep comes again")
+
+    def _work(self, lane_id: int) -> None:
+        try:
+            while self._drain(lane_id) or self._asked_again(lane_id):
+                continue
+        except BaseException:
+            with self._guard:
+                self._busy.pop(lane_id, None)
+            raise
+
+    def _asked_again(self, lane_id: int) -> bool:
+        """Return whether a wake-up came meanwhile; without one the lane leaves the busy ones."""
+        with self._guard:
+            if self._busy.get(lane_id) and not self._stopping.is_set():
+                self._busy[lane_id] = False
+                return True
+            self._busy.pop(lane_id, None)
+            return False
+
+    def _drain(self, lane_id: int) -> bool:
+        """Own the lane while it has something due; return whether to look once more."""
+        system = self._endpoint(lane_id)
+        if system is None:
+            return False
+        seconds = system.longest + MARGIN_SECONDS
+        lease = lanes.claim(self._site, lane_id, self._process_id, seconds)
+        if lease is None:
+            return False
+        reach(4)
+        try:
+            well = self._send_all(lease, system)
+        finally:
+            reach(9)
+            lanes.give_back(self._site, lease)
+        # What came between the last look and giving back had its wake-up refused by our lease.
+        return well and not self._stopping.is_set() and lanes.has_work(self._site, lane_id)
+
+    def _endpoint(self, lane_id: int) -> Endpoint | None:
+        system_id = lanes.system_of(self._site, lane_id)
+        return None if system_id is None else endpoint(self._site, system_id)
+
+    def _send_all(self, lease: Lease, system: Endpoint) -> bool:
+        """Send batch after batch; return False when the rest is left to the sweep."""
+        run = LaneRun(self._site, lease, system, self._process_id, self._senders)
+        try:
+            while not self._stopping.is_set() and run.goes_on:
+                claimed = take(self._site, run.lease)
+                if not claimed:
+                    break
+                reach(5)
+                run.send(load(self._site, run.refreshed(), claimed), self._stopping)
+        except TocsinError as error:
+            log.warning("lane %s is left to the sweep: %s", lease.lane_id, error)
+            return False
+        finally:
+            run.close()
+        return True

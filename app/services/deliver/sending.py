@@ -1,0 +1,244 @@
+"""One ownership of a lane: its jobs, sent over one to four kept connections."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future, wait
+from dataclasses import replace
+
+from app import clock
+from app.channels.base import ChannelError, Outgoing, Receipt, Session
+from app.domain.kinds import EndReason, Fail, LaneState
+from app.errors import DecryptionFailed
+from app.failpoints import reach
+from app.models import Delivery
+from app.services import outbox
+from app.services.deliver.content import Endpoint, Job, endpoint
+from app.services.deliver.steps import Start, Step, Stored, commit
+from app.services.deliver.verdicts import Ended
+from app.services.installation import Installation
+from app.services.lanes import MARGIN_SECONDS, Lease
+
+log = logging.getLogger(__name__)
+
+MOST_CONNECTIONS = 4
+JOBS_A_CONNECTION = 8
+RENEW_SECONDS = 5.0
+
+
+class LaneRun:
+    """Sends the jobs of a lane that is ours; knows when the lane must be left alone."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what one ownership consists of
+        self,
+        site: Installation,
+        lease: Lease,
+        system: Endpoint,
+        process_id: int,
+        senders: Executor,
+    ) -> None:
+        self.site, self.lease, self.system, self.process_id = site, lease, system, process_id
+        self.goes_on = True
+        self._senders = senders
+        self._most = MOST_CONNECTIONS
+        self._first = Sender(self, first=True)
+        self._jobs: deque[Job] = deque()
+        self._renewed = clock.monotonic()
+
+    def refreshed(self) -> Endpoint:
+        """Read the system anew for the next batch; a changed one ends the connections to the old."""
+        current = endpoint(self.site, self.lease.system_id)
+        if (current.options, current.sealed) != (self.system.options, self.system.sealed):
+            self._first.close()
+        self.system = current
+        return current
+
+    def send(self, jobs: Sequence[Job], stopping: threading.Event) -> None:
+        """Send `jobs`; what is left when the endpoint fails is given back with the lane."""
+        self._jobs.extend(jobs)
+        normal = self.lease.state is not LaneState.RETRYING
+        more = min(self._most - 1, len(jobs) // JOBS_A_CONNECTION) if normal else 0
+        helpers = [Sender(self, first=False) for _ in range(more)]
+        futures = [self._senders.submit(helper.work, stopping) for helper in helpers]
+        try:
+            self._first.work(stopping)
+        finally:
+            self._wait(futures)
+
+    def _wait(self, futures: list[Future[None]]) -> None:
+        """Wait for the other connections, keeping the lane while they finish what they send."""
+        while futures and wait(futures, timeout=RENEW_SECONDS).not_done:
+            self.step(None, None)
+        for future in futures:
+            future.result()
+
+    def next_job(self, stopping: threading.Event) -> Job | None:
+        """Return the next job, or None when this ownership ends."""
+        if stopping.is_set() or not self.goes_on:
+            return None
+        try:
+            return self._jobs.popleft()
+        except IndexError:
+            return None
+
+    def step(self, ended: Ended | None, start: Start | None) -> Stored:
+        """Store a verdict and a start in one commit; the lane's lease is renewed now and then."""
+        due = clock.monotonic() - self._renewed > RENEW_SECONDS
+        stored = commit(self.site, Step(self.lease, ended, start, renew=due))
+        if due:
+            self._renewed = clock.monotonic()
+        self.goes_on = self.goes_on and stored.owned
+        return stored
+
+    def after(self, ended: Ended) -> None:
+        """Draw from the end of an attempt what it means for the lane."""
+        outcome = ended.outcome
+        if isinstance(outcome, ChannelError) and outcome.endpoint:
+            self._most = 1
+            self.goes_on = self.goes_on and not ended.stands
+        elif isinstance(outcome, Receipt) and self.lease.state is LaneState.RETRYING:
+            accepted = any(verdict.state == "accepted" for verdict in outcome.recipients)
+            if accepted:
+                self.lease = replace(self.lease, state=LaneState.NORMAL)
+            else:
+                self.goes_on = False
+
+    def close(self) -> None:
+        """End the kept connection."""
+        self._first.close()
+
+
+class Sender:
+    """One connection of a lane. The first one speaks for the endpoint; the others only help."""
+
+    def __init__(self, run: LaneRun, *, first: bool) -> None:
+        self._run, self._is_first = run, first
+        self._session: Session | None = None
+        self._pending: Ended | None = None
+
+    def work(self, stopping: threading.Event) -> None:
+        """Send job after job; the verdict of each is stored with the start of the next."""
+        try:
+            if not self._is_first and not self._helps():
+                return
+            while (job := self._run.next_job(stopping)) is not None:
+                if not self._one(job):
+                    break
+        finally:
+            self._store_last()
+            if not self._is_first:
+                self.close()
+
+    def _helps(self) -> bool:
+        """Connect before any mail is at stake: a server may refuse a further connection."""
+        try:
+            self._connected()
+        except (ChannelError, DecryptionFailed):
+            return False
+        return True
+
+    def _one(self, job: Job) -> bool:
+        """Send one job; return whether this connection goes on."""
+        if job.mail is None or not job.asked:
+            self._drop(job)
+            return True
+        start = Start(
+            job.claimed.id,
+            self._run.system.longest + MARGIN_SECONDS,
+            self._run.process_id,
+            job.mail.message_id,
+        )
+        earlier, self._pending = self._pending, None
+        stored = self._run.step(earlier, start)
+        if stored.number is None:
+            return stored.owned
+        reach(6)
+        self._pending = self._try(job, stored.number)
+        reach(8)
+        self._run.after(self._pending)
+        endpoint_failed = (
+            isinstance(self._pending.outcome, ChannelError) and self._pending.outcome.endpoint
+        )
+        return not endpoint_failed
+
+    def _try(self, job: Job, number: int) -> Ended:
+        began_at, began = clock.utc_now(), clock.monotonic()
+        subject, request, unreadable = None, None, False
+        outcome: Receipt | ChannelError
+        try:
+            subject, message = job.build(number)
+            request = _request(message)
+        except Exception as error:
+            log.exception("delivery %s cannot be rendered", job.claimed.id)
+            outcome, unreadable = _unreadable(error), True
+        else:
+            outcome = self._send(message)
+        return Ended(
+            delivery_id=job.claimed.id,
+            integration_id=job.claimed.integration_id,
+            number=number,
+            began_at=began_at,
+            duration_ms=round((clock.monotonic() - began) * 1000),
+            outcome=outcome,
+            subject=subject,
+            request=request,
+            roles=job.roles,
+            known=job.known,
+            stands=self._is_first,
+            unreadable=unreadable,
+        )
+
+    def _send(self, message: Outgoing) -> Receipt | ChannelError:
+        try:
+            return self._connected().send(message)
+        except ChannelError as error:
+            return error
+        except DecryptionFailed as error:
+            return ChannelError(str(error), reason=Fail.AUTH_ERROR, endpoint=True)
+        except Exception as error:
+            log.exception("the channel failed in an unforeseen way")
+            self.close()
+            return ChannelError(
+                f"Sending failed in an unforeseen way ({type(error).__name__}); see the log.",
+                reason=Fail.OTHER,
+                endpoint=False,
+            )
+
+    def _connected(self) -> Session:
+        if self._session is None:
+            system = self._run.system
+            self._session = system.channel.connect(system.options, system.secrets(self._run.site))
+        return self._session
+
+    def _drop(self, job: Job) -> None:
+        """End a delivery that tells nobody or nothing any more, with its reason."""
+        with self._run.site.store.writing(durable=False) as connection:
+            reason = EndReason.UNREGISTERED if job.mail is None else EndReason.REMOVED
+            outbox.cancel_where(connection, Delivery.id == job.claimed.id, reason)
+
+    def _store_last(self) -> None:
+        if self._pending is not None:
+            earlier, self._pending = self._pending, None
+            self._run.step(earlier, None)
+
+    def close(self) -> None:
+        """End the connection, if there is one."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+
+def _request(message: Outgoing) -> str:
+    return f"MAIL FROM {message.sender}, RCPT TO {', '.join(message.recipients)}, {len(message.body):,} bytes"
+
+
+def _unreadable(error: Exception) -> ChannelError:
+    return ChannelError(
+        f"The mail cannot be made from what is stored ({type(error).__name__}); see the log.",
+        reason=Fail.TEMPLATE,
+        endpoint=False,
+        permanent=True,
+    )

@@ -1,0 +1,116 @@
+"""Steps of sending: the verdict of one delivery and the start of the next, in one shared commit.
+
+The attempt row is written just before its send, in the commit that also stores the verdict before
+it (delivery.md, The promise); steps of all lanes of a process share their commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection
+
+from app.clock import utc_now
+from app.domain.kinds import DeliveryState
+from app.models import Attempt, Delivery
+from app.services.deliver.verdicts import Ended, store
+from app.services.group_commit import GroupCommit
+from app.services.installation import Installation
+from app.services.lanes import Lease, renew
+from app.services.sql import patiently
+
+MOST_STEPS = 64
+WAIT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Start:
+    """An attempt that is about to be made; `seconds` is the longest it may take."""
+
+    delivery_id: int
+    seconds: float
+    process_id: int
+    message_id: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one sender has to store: how its last send ended, and which comes next."""
+
+    lease: Lease
+    ended: Ended | None = None
+    start: Start | None = None
+    renew: bool = False
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What came of a step: `number` of the started attempt (None: do not send), the lane still ours."""
+
+    number: int | None
+    owned: bool
+
+
+_committers: WeakKeyDictionary[object, GroupCommit[Step, Stored]] = WeakKeyDictionary()
+
+
+def commit(site: Installation, step: Step) -> Stored:
+    """Store `step` in the next shared commit (safe against kill -9); raises StorageUnavailable."""
+    committer = _committers.get(site.store)
+    if committer is None:
+        made = GroupCommit("steps", partial(_apply, site), MOST_STEPS)
+        committer = _committers.setdefault(site.store, made)
+    return committer.submit(step, WAIT_SECONDS)
+
+
+def _apply(site: Installation, steps: Sequence[Step]) -> Sequence[Stored]:
+    return patiently(lambda: _transaction(site, steps))
+
+
+def _transaction(site: Installation, steps: Sequence[Step]) -> list[Stored]:
+    now = utc_now()
+    with site.store.writing(durable=False) as connection:
+        return [_store(connection, step, now) for step in steps]
+
+
+def _store(connection: Connection, step: Step, now: datetime) -> Stored:
+    if step.ended is not None:
+        store(connection, step.lease, step.ended, now)
+    owned = renew(connection, step.lease) if step.renew else True
+    number = _begin(connection, step.lease, step.start, now) if step.start and owned else None
+    return Stored(number, owned)
+
+
+def _begin(connection: Connection, lease: Lease, start: Start, now: datetime) -> int | None:
+    """Write the attempt row; None when the delivery is not ours any more (cancelled meanwhile)."""
+    table = Delivery.__table__
+    number = connection.scalar(
+        table.update()
+        .where(
+            table.c.id == start.delivery_id,
+            table.c.state == DeliveryState.LEASED,
+            table.c.lease_token == lease.token,
+        )
+        .values(
+            started=True,
+            attempt_count=table.c.attempt_count + 1,
+            lease_until=now + timedelta(seconds=start.seconds),
+            message_id=start.message_id,
+        )
+        .returning(table.c.attempt_count)
+    )
+    if number is not None:
+        connection.execute(
+            Attempt.__table__.insert().values(
+                delivery_id=start.delivery_id,
+                number=number,
+                process_id=start.process_id,
+                started_at=now,
+                count=1,
+            )
+        )
+    return number

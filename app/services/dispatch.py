@@ -1,0 +1,217 @@
+"""The dispatch pass: one run of the Post Failure Notification job (S1; product.md 7)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Connection, func, select, text
+
+from app.clock import utc_now
+from app.domain import schedule as schedules
+from app.domain.kinds import DeliveryKind, DeliveryState, LaneState, RunCause, RunState
+from app.failpoints import reach
+from app.models import Delivery, DispatchRun, Lane, Schedule
+from app.queueing import RUNS
+from app.services import lanes, preferences
+from app.services.installation import Installation
+from app.services.processes import dead_owners
+from app.services.sql import CHUNK, insert_returning
+
+log = logging.getLogger(__name__)
+
+# Serialises on PostgreSQL what SQLite's single writer serialises anyway (an arbitrary constant).
+_LOCK = 726_354
+# The scheduler's own clock runs from the moment it queued, a little before the run was made.
+TOLERANCE = timedelta(seconds=2)
+
+
+def request(site: Installation, cause: RunCause) -> int:
+    """Queue a pass that sees everything committed before this call; return its id.
+
+    One that is queued already serves as well. One transaction.
+    """
+    with site.store.writing() as connection:
+        run_id = _request(connection, cause)
+    site.alarm.wake([RUNS])
+    return run_id
+
+
+def request_if_due(site: Installation) -> int | None:
+    """Queue the scheduled pass when its time has come; harmless however often it is called."""
+    with site.store.reading() as connection:
+        if not _is_due(connection):
+            return None
+    with site.store.writing() as connection:
+        _serialise(connection, site)
+        if not _is_due(connection):
+            return None
+        run_id = _request(connection, RunCause.SCHEDULE)
+    site.alarm.wake([RUNS])
+    return run_id
+
+
+def schedule_changed(site: Installation) -> None:
+    """Let the workers look at the schedule at once; the table in Redis follows within seconds."""
+    site.alarm.wake([RUNS])
+
+
+def current_schedule(connection: Connection) -> schedules.Schedule:
+    """Return the schedule of the pass as it is set now."""
+    name = preferences.load(connection).post_notification_schedule
+    row = connection.execute(
+        select(Schedule.every_n, Schedule.every_unit).where(Schedule.name == name)
+    ).one()
+    return schedules.Schedule(row.every_n, row.every_unit)
+
+
+def _is_due(connection: Connection) -> bool:
+    last = connection.scalar(
+        select(DispatchRun.created_at)
+        .where(DispatchRun.cause == RunCause.SCHEDULE)
+        .order_by(DispatchRun.id.desc())
+        .limit(1)
+    )
+    now = utc_now()
+    due = schedules.next_run(current_schedule(connection), last, now)
+    return due is not None and due <= now + TOLERANCE
+
+
+def _serialise(connection: Connection, site: Installation) -> None:
+    if not site.store.sqlite:
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+
+
+def _request(connection: Connection, cause: RunCause) -> int:
+    queued = connection.scalar(
+        select(DispatchRun.id).where(DispatchRun.state == RunState.QUEUED).limit(1)
+    )
+    if queued is not None:
+        return queued
+    row = {
+        "cause": cause,
+        "state": RunState.QUEUED,
+        "created_at": utc_now(),
+        **dict.fromkeys(("considered", "notified", "held", "skipped", "failed"), 0),
+    }
+    return insert_returning(connection, DispatchRun.__table__, [row])[0]
+
+
+def run_queued(site: Installation, process_id: int) -> Sequence[int]:
+    """Run the pass that is queued, if none is running; return the lanes to serve now.
+
+    Each step is its own transaction and harmless when done twice, so a pass that was killed is
+    simply run again.
+    """
+    run_id = _claim(site, process_id)
+    if run_id is None:
+        return []
+    reach(10)
+    try:
+        counts = _make_due(site)
+    except Exception as error:
+        _finish(site, run_id, RunState.FAILED, {}, str(error))
+        raise
+    reach(11)
+    _finish(site, run_id, RunState.DONE, counts, None)
+    # A second one may have been queued meanwhile.
+    site.alarm.wake([RUNS])
+    return lanes.with_work(site)
+
+
+def _claim(site: Installation, process_id: int) -> int | None:
+    table = DispatchRun.__table__
+    with site.store.reading() as connection:
+        if connection.scalar(select(DispatchRun.id).where(DispatchRun.state == RunState.QUEUED)) is None:
+            return None
+    with site.store.writing() as connection:
+        _serialise(connection, site)
+        running = select(table.c.id).where(table.c.state == RunState.RUNNING).exists()
+        queued = (
+            select(func.min(table.c.id)).where(table.c.state == RunState.QUEUED).scalar_subquery()
+        )
+        return connection.scalar(
+            table.update()
+            .where(table.c.id == queued, ~running)
+            .values(state=RunState.RUNNING, started_at=utc_now(), owner_id=process_id)
+            .returning(table.c.id)
+        )
+
+
+def requeue_lost(site: Installation) -> None:
+    """Queue again the pass whose process died at this place."""
+    with site.store.reading() as connection:
+        running = connection.execute(
+            select(DispatchRun.id, DispatchRun.owner_id).where(
+                DispatchRun.state == RunState.RUNNING
+            )
+        ).all()
+    dead = dead_owners(site, {row.owner_id for row in running if row.owner_id is not None})
+    lost = [row.id for row in running if row.owner_id in dead]
+    if lost:
+        table = DispatchRun.__table__
+        with site.store.writing() as connection:
+            connection.execute(
+                table.update()
+                .where(table.c.id.in_(lost), table.c.state == RunState.RUNNING)
+                .values(state=RunState.QUEUED, owner_id=None)
+            )
+
+
+def _make_due(site: Installation) -> dict[str, int]:
+    """Make all mail that waits for the pass due, and let each failing lane try once."""
+    now = utc_now()
+    notified = 0
+    while True:
+        with site.store.writing() as connection:
+            done = _make_some_due(connection, now)
+        notified += done
+        if done < CHUNK:
+            break
+    with site.store.writing() as connection:
+        failing = connection.scalars(
+            select(Lane.id).where(Lane.state == LaneState.RETRYING, Lane.row.is_(None))
+        ).all()
+        lanes.allow_probe(connection, failing, now)
+        waiting = connection.scalar(
+            select(func.count())
+            .select_from(Delivery)
+            .where(Delivery.state == DeliveryState.PENDING, Delivery.lane_id.in_(failing))
+        )
+    considered = max(notified, waiting or 0)
+    return {"considered": considered, "notified": notified, "failed": len(failing)}
+
+
+def _make_some_due(connection: Connection, now: object) -> int:
+    """Make a bounded number due, so that the transaction stays short; the oldest first."""
+    table = Delivery.__table__
+    some = (
+        select(table.c.id)
+        .where(
+            table.c.state == DeliveryState.PENDING,
+            table.c.due_at.is_(None),
+            table.c.lane_id.in_(select(Lane.id).where(Lane.row.is_(None))),
+            table.c.kind != DeliveryKind.TEST,
+        )
+        .order_by(table.c.id)
+        .limit(CHUNK)
+    )
+    done = connection.execute(
+        table.update()
+        .where(table.c.id.in_(some), table.c.state == DeliveryState.PENDING)
+        .values(due_at=now)
+    )
+    return done.rowcount
+
+
+def _finish(
+    site: Installation, run_id: int, state: RunState, counts: dict[str, int], error: str | None
+) -> None:
+    table = DispatchRun.__table__
+    with site.store.writing() as connection:
+        connection.execute(
+            table.update()
+            .where(table.c.id == run_id)
+            .values(state=state, finished_at=utc_now(), owner_id=None, error=error, **counts)
+        )

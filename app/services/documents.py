@@ -1,0 +1,32 @@
+"""Shapes of answers: the base of every document that the API gives, its types, and its pages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+T = TypeVar("T")
+
+# The server's own ids are numbers inside and opaque strings outside (api.md).
+IdText = Annotated[int, PlainSerializer(str, return_type=str)]
+
+
+class Document(BaseModel):
+    """A frozen answer, made by field name: camelCase outside, times in UTC with Z."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=False,
+        serialize_by_alias=True,
+        frozen=True,
+    )
+
+
+class Page(Document, Generic[T]):
+    """One page of a list, newest first; `next` is the cursor of the following one, or null."""
+
+    items: list[T]
+    next: str | None = None

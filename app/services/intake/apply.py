@@ -1,0 +1,219 @@
+"""What one report changes in the working set; all deciding is done by the domain."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.domain.identity import global_identity, processing_identity
+from app.domain.kinds import DeliveryKind, FailureState, Kind
+from app.domain.notifying import (
+    Decision,
+    GlobalFailure,
+    ProcessingFailure,
+    Told,
+    When,
+    decide_global,
+    decide_processing,
+)
+from app.services.intake.reports import ActivityBody, FailureBody, Report
+from app.services.intake.state import Batch, DeliveryRow, FailureRow, Lines, note
+
+
+def identity(body: FailureBody, direction_id: int) -> bytes:
+    """Return which failure row `body` belongs to."""
+    if body.kind == Kind.GLOBAL:
+        return global_identity(direction_id, body.error_code, body.message)
+    return processing_identity(direction_id, body.entity_type, body.entity_id or "", body.error_code)
+
+
+def take_failure(batch: Batch, report: Report, body: FailureBody) -> FailureRow:
+    """Count a failure, decide it, and add what it sends; returns its row."""
+    lines = batch.directions[(report.integration_key, report.direction)]
+    row = _row(batch, lines, report, body)
+    row.count += 1
+    row.last_logged_at = max(row.last_logged_at, report.occurred_at)
+    row.message, row.project, row.accessible = body.message, body.project, body.accessible
+    if row.kind is Kind.GLOBAL:
+        _take_global(batch, lines, row, report, body)
+    else:
+        _take_processing(batch, lines, row, body)
+    return row
+
+
+def _row(batch: Batch, lines: Lines, report: Report, body: FailureBody) -> FailureRow:
+    key = identity(body, lines.id)
+    row = batch.failures.get(key)
+    if row is None:
+        row = batch.failures[key] = FailureRow(
+            identity=key,
+            kind=Kind(body.kind),
+            integration_id=lines.integration_id,
+            direction_id=lines.id,
+            direction=lines.direction,
+            error_code=body.error_code,
+            message=body.message,
+            entity_type=body.entity_type,
+            entity_id=body.entity_id,
+            project=body.project,
+            first_logged_at=report.occurred_at,
+            last_logged_at=report.occurred_at,
+        )
+    return row
+
+
+def _take_global(
+    batch: Batch, lines: Lines, row: FailureRow, report: Report, body: FailureBody
+) -> None:
+    counted = _count(batch, lines, report.occurred_at, body.cycle_id)
+    row.state, row.episode = FailureState.OPEN, lines.episode
+    case = GlobalFailure(
+        active=lines.active,
+        accessible=body.accessible,
+        count=lines.count,
+        counted=counted,
+        told=_told(row) if row.told_episode == lines.episode else None,
+    )
+    decision = decide_global(lines.rules, case, batch.repeat_interval, batch.now)
+    if decision.when is When.AT_ONCE:
+        _tell(batch, lines, [row], decision, DeliveryKind.FAILURE)
+    elif decision.when is When.WITH_PASS:
+        _tell(batch, lines, batch.episode_rows(lines), decision, DeliveryKind.FAILURE)
+    else:
+        note(row, decision, batch.now, None)
+        _join(batch, lines, row)
+
+
+def _count(batch: Batch, lines: Lines, at: datetime, cycle_id: str | None) -> bool:
+    """Count towards the threshold, failures of one cycle once (product.md 3)."""
+    lines.dirty = True
+    lines.last_failure_at = max(lines.last_failure_at or at, at)
+    if lines.episode_since is None:
+        lines.episode, lines.episode_since = lines.episode + 1, at
+        lines.count = lines.occurrences = 0
+    if cycle_id is not None:
+        key = (lines.id, cycle_id, lines.episode)
+        if key in batch.cycles:
+            return False
+        batch.cycles.add(key)
+        batch.failed_cycles.add((lines.id, cycle_id))
+        batch.new_cycles.append(key)
+    lines.count += 1
+    lines.occurrences += 1
+    return True
+
+
+def _take_processing(batch: Batch, lines: Lines, row: FailureRow, body: FailureBody) -> None:
+    _count_retries(row, body, lines.max_retry_count)
+    case = ProcessingFailure(
+        active=lines.active,
+        retry_count=row.retry_count or 0,
+        max_retry_count=row.max_retry_count or 0,
+        told=_told(row) if row.told_episode is not None else None,
+    )
+    decision = decide_processing(lines.rules, case)
+    if decision.sends:
+        _tell(batch, lines, [row], decision, DeliveryKind.DIGEST)
+    else:
+        note(row, decision, batch.now, None)
+
+
+def _count_retries(row: FailureRow, body: FailureBody, default_max: int) -> None:
+    """Take the retry counts as given; without one, each repeat is one retry (product.md 4).
+
+    A row that was resolved starts anew; a change of the max retry count clears `notified`.
+    """
+    most = default_max if body.max_retry_count is None else body.max_retry_count
+    fresh = row.retry_count is None or row.state is FailureState.RESOLVED
+    before = 0 if fresh else (row.retry_count or 0)
+    counted = before if fresh else before + 1
+    row.retry_count = counted if body.retry_count is None else body.retry_count
+    gained = row.retry_count - before
+    row.total_retry_count = (row.total_retry_count or 0) + (
+        gained if gained >= 0 else row.retry_count
+    )
+    if fresh or row.max_retry_count != most:
+        row.told_episode = row.told_delivery_id = None
+    row.max_retry_count, row.state = most, FailureState.OPEN
+
+
+def _told(row: FailureRow) -> Told:
+    """Return what the row knows of the last mail that told it; one decided here still waits."""
+    sent = row.told_by is None and row.notified_delivery_id == row.told_delivery_id
+    return Told(row.notified_at if sent and row.notified_delivery_id is not None else None)
+
+
+def _tell(
+    batch: Batch, lines: Lines, rows: list[FailureRow], decision: Decision, kind: DeliveryKind
+) -> None:
+    """Put `rows` into a mail: the one that waits for the pass, or a new one."""
+    waiting = batch.waiting_mail(lines, kind) if decision.when is When.WITH_PASS else None
+    mail = waiting or batch.new_mail(lines, kind, decision)
+    if kind is DeliveryKind.FAILURE:
+        mail.occurrences = lines.occurrences
+    for row in rows:
+        mail.tell(row)
+        row.told_episode, row.told_by = lines.episode, mail
+        note(row, decision, batch.now, mail)
+    if kind is DeliveryKind.FAILURE:
+        # A failure that goes on is told after N more (product.md 3).
+        lines.count = 0
+
+
+def _join(batch: Batch, lines: Lines, row: FailureRow) -> None:
+    """Let a held failure of the episode stand in the mail that waits for the pass anyway."""
+    if lines.rules is None or not lines.rules.global_enabled or not lines.active:
+        return
+    mail: DeliveryRow | None = batch.waiting_mail(lines, DeliveryKind.FAILURE)
+    if mail is not None:
+        mail.tell(row)
+
+
+def take_activity(batch: Batch, report: Report, body: ActivityBody) -> tuple[bool, int]:
+    """Note that a direction ran; returns whether it recovered, and how many entities with it."""
+    lines = batch.directions[(report.integration_key, report.direction)]
+    at = report.occurred_at
+    lines.dirty = True
+    lines.last_activity_at = max(lines.last_activity_at or at, at)
+    resolved = sum(
+        _resolve_entity(batch, lines, item.entity_type, item.entity_id, at)
+        for item in body.resolved_entities
+    )
+    if _is_late(batch, lines, body.cycle_id, at):
+        return False, resolved
+    return _end_episode(batch, lines), resolved
+
+
+def _is_late(batch: Batch, lines: Lines, cycle_id: str | None, at: datetime) -> bool:
+    """Activity of a failed cycle, or older than the last failure, ends nothing (product.md 3)."""
+    if lines.last_failure_at is not None and at < lines.last_failure_at:
+        return True
+    return cycle_id is not None and (lines.id, cycle_id) in batch.failed_cycles
+
+
+def _end_episode(batch: Batch, lines: Lines) -> bool:
+    recovered = lines.episode_since is not None
+    if recovered:
+        for row in batch.episode_rows(lines):
+            row.state, row.dirty = FailureState.RESOLVED, True
+    lines.count = lines.occurrences = 0
+    lines.episode_since = None
+    return recovered
+
+
+def _resolve_entity(
+    batch: Batch, lines: Lines, entity_type: str | None, entity_id: str, at: datetime
+) -> int:
+    """Resolve the open failures of one entity; without a type, of any type."""
+    found = [
+        row
+        for row in batch.failures.values()
+        if row.direction_id == lines.id
+        and row.kind is Kind.PROCESSING
+        and row.state is FailureState.OPEN
+        and row.entity_id == entity_id
+        and entity_type in (None, row.entity_type)
+        and row.last_logged_at <= at
+    ]
+    for row in found:
+        row.state, row.dirty = FailureState.RESOLVED, True
+    return len(found)

@@ -1,0 +1,238 @@
+"""Reads the working set of an intake transaction: a few statements, however many reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, select, tuple_
+
+from app.domain.kinds import DeliveryKind, DeliveryState, Direction, FailureState, Kind
+from app.domain.notifying import Rules
+from app.models import (
+    CountedCycle,
+    Delivery,
+    Failure,
+    Integration,
+    IntegrationDirection,
+    Lane,
+    Registration,
+    RegistrationDirection,
+)
+from app.services import integrations, preferences
+from app.services.intake.apply import identity
+from app.services.intake.reports import ActivityBody, FailureBody, Report
+from app.services.intake.state import Batch, DeliveryRow, FailureRow, Lines, WaitingKey
+
+_FAILURE_COLUMNS = [
+    Failure.__table__.c[name]
+    for name in FailureRow.__dataclass_fields__
+    if name in Failure.__table__.c
+]
+
+
+def load(connection: Connection, reports: Sequence[Report], now: datetime) -> Batch:
+    """Lock the directions concerned (PostgreSQL: in order of id) and read what they need."""
+    wishes = preferences.load(connection)
+    keys = {report.integration_key for report in reports}
+    lines = _lines(connection, keys)
+    missing = _creatable(reports, lines, allowed=wishes.create_integrations_on_first_report)
+    if missing:
+        integrations.make_unknown(connection, sorted(missing), now)
+        lines = _lines(connection, keys)
+    _add_registrations(connection, lines)
+    batch = Batch(now, timedelta(minutes=wishes.repeat_interval_minutes), lines)
+    known = [report for report in reports if (report.integration_key, report.direction) in lines]
+    _load_failures(connection, batch, known)
+    _load_cycles(connection, batch, known)
+    batch.load_waiting = lambda key: _waiting(connection, key)
+    loaded: set[int] = set()
+    batch.load_episode = lambda line: _load_episode(connection, batch, line, loaded)
+    return batch
+
+
+def _creatable(
+    reports: Sequence[Report], lines: dict[tuple[str, Direction], Lines], *, allowed: bool
+) -> set[str]:
+    if not allowed:
+        return set()
+    there = {key for key, _ in lines}
+    return {
+        report.integration_key
+        for report in reports
+        if report.may_create and report.integration_key not in there
+    }
+
+
+def _lines(connection: Connection, keys: set[str]) -> dict[tuple[str, Direction], Lines]:
+    direction = IntegrationDirection
+    rows = connection.execute(
+        select(
+            direction.id,
+            direction.integration_id,
+            Integration.key.label("integration_key"),
+            Integration.max_retry_count,
+            direction.direction,
+            direction.active,
+            direction.last_activity_at,
+            direction.last_failure_at,
+            direction.count,
+            direction.occurrences,
+            direction.episode,
+            direction.episode_since,
+        )
+        .join(Integration, Integration.id == direction.integration_id)
+        .where(Integration.key.in_(keys))
+        .order_by(direction.id)
+        .with_for_update(of=direction)
+    )
+    return {(row.integration_key, row.direction): Lines(**row._mapping) for row in rows}
+
+
+def _add_registrations(
+    connection: Connection, lines: dict[tuple[str, Direction], Lines]
+) -> None:
+    """Give each direction the rules of its registration; the same ones for backward if so set."""
+    settings = RegistrationDirection
+    ids = {line.integration_id for line in lines.values()}
+    rows = connection.execute(
+        select(
+            Registration.integration_id,
+            Registration.same_for_backward,
+            Registration.system_id,
+            Lane.id.label("lane_id"),
+            settings.direction,
+            settings.global_enabled,
+            settings.immediately,
+            settings.failure_count,
+            settings.processing_enabled,
+            settings.before_max_retries,
+        )
+        .join(settings, settings.registration_id == Registration.id)
+        .join(Lane, and_(Lane.system_id == Registration.system_id, Lane.row.is_(None)))
+        .where(Registration.integration_id.in_(ids), Registration.active)
+    )
+    found = {(row.integration_id, row.direction): row for row in rows}
+    for line in lines.values():
+        row = found.get((line.integration_id, line.direction))
+        forward = found.get((line.integration_id, Direction.FORWARD))
+        if forward is not None and forward.same_for_backward:
+            row = forward
+        if row is not None:
+            line.rules, line.system_id, line.lane_id = _rules(row), row.system_id, row.lane_id
+
+
+def _rules(row: Any) -> Rules:
+    return Rules(
+        global_enabled=row.global_enabled,
+        immediately=row.immediately,
+        failure_count=row.failure_count,
+        processing_enabled=row.processing_enabled,
+        before_max_retries=row.before_max_retries,
+    )
+
+
+def _failure(row: Any) -> FailureRow:
+    return FailureRow(**row._mapping)
+
+
+def _load_failures(connection: Connection, batch: Batch, reports: Sequence[Report]) -> None:
+    """Read the rows that the reports repeat, and the open rows of entities they resolve."""
+    wanted = {
+        identity(report.body, batch.directions[(report.integration_key, report.direction)].id)
+        for report in reports
+        if isinstance(report.body, FailureBody)
+    }
+    if wanted:
+        query = select(*_FAILURE_COLUMNS).where(Failure.identity.in_(wanted))
+        batch.failures.update({row.identity: _failure(row) for row in connection.execute(query)})
+    entities = {
+        (batch.directions[(report.integration_key, report.direction)].id, entity.entity_id)
+        for report in reports
+        if isinstance(report.body, ActivityBody)
+        for entity in report.body.resolved_entities
+    }
+    if entities:
+        query = select(*_FAILURE_COLUMNS).where(
+            Failure.kind == Kind.PROCESSING,
+            Failure.state == FailureState.OPEN,
+            tuple_(Failure.direction_id, Failure.entity_id).in_(entities),
+        )
+        _keep(batch, connection.execute(query))
+
+
+def _keep(batch: Batch, rows: Any) -> None:
+    """Add what is not in the working set yet; what is there may have changed already."""
+    for row in rows:
+        batch.failures.setdefault(row.identity, _failure(row))
+
+
+def _load_cycles(connection: Connection, batch: Batch, reports: Sequence[Report]) -> None:
+    wanted = {
+        (
+            batch.directions[(report.integration_key, report.direction)].id,
+            report.body.cycle_id,
+        )
+        for report in reports
+        if report.body.cycle_id is not None
+    }
+    if not wanted:
+        return
+    cycle = CountedCycle
+    query = select(cycle.direction_id, cycle.cycle_id, cycle.episode).where(
+        tuple_(cycle.direction_id, cycle.cycle_id).in_(wanted)
+    )
+    for row in connection.execute(query):
+        batch.cycles.add((row.direction_id, row.cycle_id, row.episode))
+        batch.failed_cycles.add((row.direction_id, row.cycle_id))
+
+
+def _load_episode(connection: Connection, batch: Batch, lines: Lines, loaded: set[int]) -> None:
+    if lines.id in loaded:
+        return
+    loaded.add(lines.id)
+    query = select(*_FAILURE_COLUMNS).where(
+        Failure.direction_id == lines.id,
+        Failure.kind == Kind.GLOBAL,
+        Failure.state == FailureState.OPEN,
+    )
+    _keep(batch, connection.execute(query))
+
+
+def _waiting(connection: Connection, key: WaitingKey) -> DeliveryRow | None:
+    """Read the untried mail that waits for the pass, and lock it against the pass."""
+    integration_id, direction, kind = key
+    row = connection.execute(
+        select(Delivery)
+        .with_only_columns(
+            Delivery.id,
+            Delivery.system_id,
+            Delivery.lane_id,
+            Delivery.why,
+            Delivery.why_text,
+            Delivery.reported_at,
+            Delivery.episode_since,
+            Delivery.occurrences,
+        )
+        .where(
+            Delivery.integration_id == integration_id,
+            Delivery.state == DeliveryState.PENDING,
+            Delivery.direction == direction,
+            Delivery.kind == kind,
+            Delivery.due_at.is_(None),
+            Delivery.attempt_count == 0,
+        )
+        .order_by(Delivery.id)
+        .limit(1)
+        .with_for_update()
+    ).first()
+    if row is None:
+        return None
+    return DeliveryRow(
+        kind=DeliveryKind(kind),
+        integration_id=integration_id,
+        direction=direction,
+        at_once=False,
+        **row._mapping,
+    )

@@ -1,0 +1,183 @@
+"""The working set of one intake transaction: rows as plain objects, changed in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from app.domain.kinds import DeliveryKind, Direction, FailureState, Kind
+from app.domain.notifying import Decision, Rules, When
+
+HISTORY = 20
+
+
+@dataclass
+class Lines:
+    """Where a direction stands, with what its integration and registration say."""
+
+    id: int
+    integration_id: int
+    integration_key: str
+    max_retry_count: int
+    direction: Direction
+    active: bool
+    last_activity_at: datetime | None
+    last_failure_at: datetime | None
+    count: int
+    occurrences: int
+    episode: int
+    episode_since: datetime | None
+    rules: Rules | None = None
+    system_id: int | None = None
+    lane_id: int | None = None
+    dirty: bool = False
+
+
+@dataclass(eq=False)
+class FailureRow:
+    """A failure of an integration, as it is and as it will be written; `id` None: new."""
+
+    identity: bytes
+    kind: Kind
+    integration_id: int
+    direction_id: int
+    direction: Direction
+    error_code: str | None
+    message: str
+    entity_type: str | None
+    entity_id: str | None
+    project: str | None
+    first_logged_at: datetime
+    last_logged_at: datetime
+    id: int | None = None
+    state: FailureState = FailureState.OPEN
+    accessible: bool = True
+    count: int = 0
+    retry_count: int | None = None
+    max_retry_count: int | None = None
+    total_retry_count: int | None = None
+    trace_hash: bytes | None = None
+    episode: int = 0
+    told_episode: int | None = None
+    told_delivery_id: int | None = None
+    notified_at: datetime | None = None
+    notified_delivery_id: int | None = None
+    decision: dict[str, object] | None = None
+    told_by: DeliveryRow | None = None
+    decided_by: DeliveryRow | None = None
+    dirty: bool = False
+
+
+@dataclass(eq=False)
+class DeliveryRow:
+    """A mail to be: new (`id` None), or one that waits for the pass and is joined."""
+
+    kind: DeliveryKind
+    integration_id: int
+    direction: Direction
+    system_id: int
+    lane_id: int
+    why: str
+    why_text: str
+    reported_at: datetime
+    at_once: bool
+    episode_since: datetime | None
+    occurrences: int | None
+    id: int | None = None
+    items: dict[bytes, FailureRow] = field(default_factory=dict)
+
+    def tell(self, failure: FailureRow) -> None:
+        """Add `failure` to what this mail tells, once."""
+        self.items[failure.identity] = failure
+
+
+@dataclass(frozen=True)
+class TraceRow:
+    """A trace, compressed."""
+
+    hash: bytes
+    body: bytes
+    size: int
+    lines: int
+
+
+WaitingKey = tuple[int, Direction, DeliveryKind]
+
+
+@dataclass
+class Batch:
+    """Everything that one transaction has read and will write.
+
+    `episode_rows` reads the open global failures of a direction's episode when a mail lists them.
+    """
+
+    now: datetime
+    repeat_interval: timedelta
+    directions: dict[tuple[str, Direction], Lines]
+    failures: dict[bytes, FailureRow] = field(default_factory=dict)
+    cycles: set[tuple[int, str, int]] = field(default_factory=set)
+    failed_cycles: set[tuple[int, str]] = field(default_factory=set)
+    new_cycles: list[tuple[int, str, int]] = field(default_factory=list)
+    waiting: dict[WaitingKey, DeliveryRow | None] = field(default_factory=dict)
+    traces: dict[bytes, TraceRow] = field(default_factory=dict)
+    deliveries: list[DeliveryRow] = field(default_factory=list)
+    load_waiting: Callable[[WaitingKey], DeliveryRow | None] = lambda _key: None
+    load_episode: Callable[[Lines], None] = lambda _lines: None
+
+    def waiting_mail(self, lines: Lines, kind: DeliveryKind) -> DeliveryRow | None:
+        """Return the mail of this direction that waits for the pass and may still be joined."""
+        key = (lines.integration_id, lines.direction, kind)
+        if key not in self.waiting:
+            self.waiting[key] = self.load_waiting(key)
+        return self.waiting[key]
+
+    def episode_rows(self, lines: Lines) -> list[FailureRow]:
+        """Return the open global failures of the direction's current episode."""
+        self.load_episode(lines)
+        return [
+            row
+            for row in self.failures.values()
+            if row.direction_id == lines.id
+            and row.kind is Kind.GLOBAL
+            and row.state is FailureState.OPEN
+            and row.episode == lines.episode
+        ]
+
+    def new_mail(self, lines: Lines, kind: DeliveryKind, decision: Decision) -> DeliveryRow:
+        """Add a mail of the direction's registration."""
+        assert lines.system_id is not None and lines.lane_id is not None  # noqa: S101, PT018
+        mail = DeliveryRow(
+            kind=kind,
+            integration_id=lines.integration_id,
+            direction=lines.direction,
+            system_id=lines.system_id,
+            lane_id=lines.lane_id,
+            why=decision.reason,
+            why_text=decision.text,
+            reported_at=self.now,
+            at_once=decision.when is When.AT_ONCE,
+            episode_since=lines.episode_since if kind is DeliveryKind.FAILURE else None,
+            occurrences=lines.occurrences if kind is DeliveryKind.FAILURE else None,
+        )
+        self.deliveries.append(mail)
+        if not mail.at_once:
+            self.waiting[(lines.integration_id, lines.direction, kind)] = mail
+        return mail
+
+
+def note(row: FailureRow, decision: Decision, now: datetime, mail: DeliveryRow | None) -> None:
+    """Store `decision` on `row`, the one before it in the history (delivery.md, Decisions)."""
+    last = row.decision
+    history = list(last.get("history", [])) if last else []  # type: ignore[call-overload]
+    if last:
+        history.append({key: last[key] for key in ("at", "reason", "text")})
+    row.decision = {
+        "at": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "text": decision.text,
+        "delivery": None,
+        "history": history[-HISTORY:],
+    }
+    row.decided_by, row.dirty = mail, True

@@ -1,0 +1,148 @@
+"""Writes the working set back: only statements that cannot fail on data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from app.domain.kinds import DeliveryState, ErrorType
+from app.models import (
+    CountedCycle,
+    Delivery,
+    DeliveryItem,
+    Failure,
+    IntegrationDirection,
+    Trace,
+)
+from app.services.intake.state import Batch, DeliveryRow, FailureRow, Lines
+from app.services.sql import insert_missing, insert_returning, update_by_id
+
+_CHANGING = (
+    "state message project accessible count retry_count max_retry_count total_retry_count "
+    "last_logged_at trace_hash episode told_episode told_delivery_id decision"
+).split()
+_FIXED = (
+    "identity kind integration_id direction_id direction error_code entity_type entity_id "
+    "first_logged_at"
+).split()
+_LINES = "last_activity_at last_failure_at count occurrences episode episode_since".split()
+
+
+def write(connection: Connection, batch: Batch) -> None:
+    """Write all rows of `batch`; afterwards each failure and delivery has its id."""
+    _write_traces(connection, batch)
+    _write_deliveries(connection, batch)
+    _write_failures(connection, batch)
+    _write_items(connection, batch)
+    _write_cycles(connection, batch)
+    dirty = [line for line in batch.directions.values() if line.dirty]
+    update_by_id(connection, IntegrationDirection.__table__, [_line(line) for line in dirty])
+
+
+def _line(line: Lines) -> dict[str, Any]:
+    return {"id": line.id} | {name: getattr(line, name) for name in _LINES}
+
+
+def _write_traces(connection: Connection, batch: Batch) -> None:
+    rows = [
+        {
+            "hash": trace.hash,
+            "body": trace.body,
+            "size": trace.size,
+            "lines": trace.lines,
+            "created_at": batch.now,
+        }
+        for _, trace in sorted(batch.traces.items())
+    ]
+    insert_missing(connection, Trace.__table__, rows)
+
+
+def _write_deliveries(connection: Connection, batch: Batch) -> None:
+    rows = [_delivery(mail, batch) for mail in batch.deliveries]
+    ids = insert_returning(connection, Delivery.__table__, rows)
+    for mail, delivery_id in zip(batch.deliveries, ids, strict=True):
+        mail.id = delivery_id
+
+
+def _delivery(mail: DeliveryRow, batch: Batch) -> dict[str, Any]:
+    return {
+        "kind": mail.kind,
+        "state": DeliveryState.PENDING,
+        "system_id": mail.system_id,
+        "lane_id": mail.lane_id,
+        "integration_id": mail.integration_id,
+        "direction": mail.direction,
+        "why": mail.why,
+        "why_text": mail.why_text,
+        "episode_since": mail.episode_since,
+        "occurrences": mail.occurrences,
+        "item_count": len(mail.items),
+        "reported_at": mail.reported_at,
+        "created_at": batch.now,
+        "due_at": batch.now if mail.at_once else None,
+        "confirmed": False,
+        "attempt_count": 0,
+        "retries_used": 0,
+        "lost_leases": 0,
+        "started": False,
+    }
+
+
+def _write_failures(connection: Connection, batch: Batch) -> None:
+    dirty = [row for row in batch.failures.values() if row.dirty]
+    for row in dirty:
+        _link(row)
+    new = [row for row in dirty if row.id is None]
+    values = [
+        {name: getattr(row, name) for name in (*_FIXED, *_CHANGING)}
+        | {"error_type": ErrorType.INTEGRATION}
+        for row in new
+    ]
+    ids = insert_returning(connection, Failure.__table__, values)
+    for row, failure_id in zip(new, ids, strict=True):
+        row.id = failure_id
+    fresh = set(ids)
+    update_by_id(
+        connection,
+        Failure.__table__,
+        [
+            {"id": row.id} | {name: getattr(row, name) for name in _CHANGING}
+            for row in dirty
+            if row.id not in fresh
+        ],
+    )
+
+
+def _link(row: FailureRow) -> None:
+    """Put the ids of the mails, known only now, into the row and its decision."""
+    if row.told_by is not None:
+        row.told_delivery_id = row.told_by.id
+    if row.decided_by is not None and row.decision is not None:
+        row.decision["delivery"] = str(row.decided_by.id)
+
+
+def _write_items(connection: Connection, batch: Batch) -> None:
+    joined = [mail for mail in batch.waiting.values() if mail is not None and mail.items]
+    mails = {id(mail): mail for mail in (*batch.deliveries, *joined)}.values()
+    rows = [
+        {"delivery_id": mail.id, "failure_id": failure.id}
+        for mail in mails
+        for failure in mail.items.values()
+    ]
+    insert_missing(connection, DeliveryItem.__table__, rows)
+    for mail in joined:
+        count = select(func.count()).where(DeliveryItem.delivery_id == mail.id).scalar_subquery()
+        connection.execute(
+            Delivery.__table__.update()
+            .where(Delivery.__table__.c.id == mail.id)
+            .values(item_count=count, occurrences=mail.occurrences)
+        )
+
+
+def _write_cycles(connection: Connection, batch: Batch) -> None:
+    rows = [
+        {"direction_id": direction, "cycle_id": cycle, "episode": episode, "created_at": batch.now}
+        for direction, cycle, episode in batch.new_cycles
+    ]
+    insert_missing(connection, CountedCycle.__table__, rows)

@@ -1,0 +1,170 @@
+"""What is particular to one kind of configured thing: systems, integrations, registrations, …
+
+A `Collection` says how its things are read, checked and stored; app/services/configuring.py makes,
+replaces, patches and deletes all of them one way.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar
+from urllib.parse import quote
+
+from pydantic import WithJsonSchema
+from sqlalchemy.orm import Session
+
+from app.clock import to_micros
+from app.errors import NotFound, Use
+from app.services.installation import Installation
+from app.shapes import Shape
+
+Document = dict[str, Any]
+BASE = "/api/v1"
+MOST_USES = 100
+
+
+def answered(**schema: Any) -> Any:
+    """Return the type of a field that answers add: accepted and ignored in a body (api.md)."""
+    return Annotated[Any, WithJsonSchema({**schema, "readOnly": True})]
+
+
+ServerId = answered(type="string", description="The server's own id.")
+Timestamp = answered(type="string", format="date-time")
+Anything = answered(type=["object", "null"])
+MaybeTimestamp = answered(type=["string", "null"], format="date-time")
+_USE = {"type": "object", "properties": {key: {"type": "string"} for key in ("kind", "name", "url")}}
+Uses = answered(type="array", items=_USE)
+
+
+class Answered(Shape):
+    """The fields that answers add; a body may hold them, as a GET answer put back does."""
+
+    id: ServerId = None
+    created_at: Timestamp = None
+    updated_at: Timestamp = None
+    health: Anything = None
+    used_by: Uses = None
+
+
+class Row(Protocol):
+    """What every configured thing has."""
+
+    id: Any
+    created_at: Any
+    updated_at: Any
+
+
+B = TypeVar("B", bound=Shape)
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A thing as it is answered, its version (for If-Match), and whether it was made just now."""
+
+    document: Document
+    version: str
+    created: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change under way: its transaction, who makes it, and what follows the commit."""
+
+    site: Installation
+    session: Session
+    actor: str
+    now: datetime
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
+
+
+class Collection(ABC, Generic[R, B]):
+    """One kind of named thing: its path in the API, the field that names one, its body."""
+
+    kind: ClassVar[str]
+    path: ClassVar[str]
+    key: ClassVar[str]  # the field that repeats the name of the path
+    # What the audit log calls making, changing and taking away.
+    actions: ClassVar[tuple[str, str, str]] = ("create", "update", "delete")
+    renames: ClassVar[bool] = False
+    shape: type[B]
+
+    @abstractmethod
+    def find(self, session: Session, name: str, *, lock: bool = False) -> R | None:
+        """Return the row of `name`; `lock`: nobody else changes it before the commit."""
+
+    @abstractmethod
+    def rows(self, session: Session, before: int | None, limit: int) -> Sequence[R]:
+        """Return at most `limit` rows with an id below `before`, newest first."""
+
+    @abstractmethod
+    def body(self, session: Session, row: R) -> Document:
+        """Return what a PUT of the thing as it is would say."""
+
+    @abstractmethod
+    def extras(self, session: Session, row: R) -> Document:
+        """Return what answers add besides id and times."""
+
+    @abstractmethod
+    def store(self, change: Change, name: str, row: R | None, body: B) -> R:
+        """Check `body` against what else is there and store it as `name`, flushed.
+
+        `row` None: it is made. Raises Invalid, with every fault.
+        """
+
+    @abstractmethod
+    def remove(self, change: Change, row: R) -> None:
+        """Take the thing away; raises InUse."""
+
+    def merge(self, current: Document, changes: Mapping[str, Any]) -> Document:
+        """Return the body that `changes` make of `current`."""
+        result: Document = merged(current, changes)
+        return result
+
+    def address(self, session: Session, name: str) -> None:
+        """Check that a thing of `name` can be made by its path; raises NotFound."""
+
+    def missing(self, name: str) -> NotFound:
+        """Return the error of a name that is not there."""
+        return NotFound(f"There is no {self.kind} {name!r}.")
+
+
+def version(row: Row) -> str:
+    """Return what changes with every change of the thing."""
+    return f"{row.id}-{to_micros(row.updated_at)}"
+
+
+def merged(current: Any, changes: Any) -> Any:
+    """Return `current` with `changes` merged into it (RFC 7396, section 2)."""
+    if not isinstance(changes, Mapping):
+        return changes
+    result = dict(current) if isinstance(current, Mapping) else {}
+    for name, value in changes.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+def path_to(path: str, name: str | None = None) -> str:
+    """Return the path of a collection, or of a thing in it, its name URL-encoded."""
+    return BASE + path + ("" if name is None else "/" + quote(name, safe=""))
+
+
+def uses(kind: str, path: str, names: Sequence[str], total: int) -> list[Use]:
+    """Return a line for each of `names`, and one for those beyond; `total` counts all."""
+    found = [Use(kind, name, path_to(path, name)) for name in names[:MOST_USES]]
+    if total > len(found):
+        found.append(Use(kind, f"{total - len(found):,} more", path_to(path)))
+    return found
+
+
+def moment(at: datetime | None) -> str | None:
+    """Return a time as answers show it: RFC 3339 in UTC."""
+    if at is None:
+        return None
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

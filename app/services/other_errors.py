@@ -1,0 +1,89 @@
+"""Other errors: failures of Tocsin's own work, shown under Global Failures (product.md 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.domain.identity import other_identity
+from app.domain.kinds import ErrorType, FailureState
+from app.models import Failure
+from app.services.sql import insert
+
+
+@dataclass(frozen=True)
+class OtherError:
+    """A notification that could not be sent: through which system, for which integration, why.
+
+    `address` is set where one recipient was refused for good.
+    """
+
+    system_id: int
+    integration_id: int | None
+    reason: str
+    text: str
+    address: str | None = None
+
+    @property
+    def identity(self) -> bytes:
+        """Return which row it counts on."""
+        return other_identity(self.system_id, self.integration_id, None, self.address)
+
+
+def record(connection: Connection, errors: Iterable[OtherError], now: datetime) -> None:
+    """Count each of `errors` on its one row, in the caller's transaction."""
+    rows = [_row(error, now) for error in sorted(errors, key=lambda error: error.identity)]
+    if not rows:
+        return
+    table = Failure.__table__
+    statement = insert(connection, table)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["identity"],
+            set_={
+                "count": table.c.count + 1,
+                "last_logged_at": statement.excluded.last_logged_at,
+                "reason": statement.excluded.reason,
+                "message": statement.excluded.message,
+                "state": statement.excluded.state,
+            },
+        ),
+        rows,
+    )
+
+
+def resolve(
+    connection: Connection, system_id: int, integration_id: int | None
+) -> None:
+    """Close the other error of a registration whose mail goes again, in the caller's transaction.
+
+    The row of a refused recipient stays open: a mail to the others does not mend it.
+    """
+    table = Failure.__table__
+    identity = other_identity(system_id, integration_id, None, None)
+    connection.execute(
+        table.update()
+        .where(table.c.identity == identity, table.c.state == FailureState.OPEN)
+        .values(state=FailureState.RESOLVED)
+    )
+
+
+def _row(error: OtherError, now: datetime) -> dict[str, object]:
+    return {
+        "identity": error.identity,
+        "error_type": ErrorType.OTHER,
+        "state": FailureState.OPEN,
+        "integration_id": error.integration_id,
+        "system_id": error.system_id,
+        "reason": error.reason,
+        "message": error.text,
+        "entity_id": error.address,
+        "accessible": True,
+        "count": 1,
+        "first_logged_at": now,
+        "last_logged_at": now,
+        "episode": 0,
+    }

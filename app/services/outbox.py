@@ -1,0 +1,110 @@
+"""Deliveries outside of sending: cancelled by people, quarantined when they end their worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
+
+from app.clock import utc_now
+from app.domain.kinds import DeliveryState, EndReason, Fail
+from app.errors import Conflict, NotFound
+from app.models import Delivery, DeliveryItem, Failure
+from app.services import audit
+from app.services.installation import Installation
+from app.services.other_errors import OtherError, record
+
+
+def cancellable() -> ColumnElement[bool]:
+    """Return the condition of deliveries that are not being sent at this moment."""
+    return or_(
+        Delivery.state.in_((DeliveryState.PENDING, DeliveryState.STORED)),
+        and_(Delivery.state == DeliveryState.LEASED, Delivery.started.is_(False)),
+    )
+
+
+def cancel(site: Installation, delivery_id: int, actor: str) -> None:
+    """Cancel one delivery that is not being sent; raises NotFound, Conflict. One transaction."""
+    with site.store.writing() as connection:
+        state = connection.scalar(select(Delivery.state).where(Delivery.id == delivery_id))
+        if state is None:
+            raise NotFound(f"There is no delivery {delivery_id}.")
+        done = cancel_where(connection, Delivery.id == delivery_id, EndReason.OPERATOR)
+        if not done:
+            raise Conflict(f"Delivery {delivery_id} is {state}; only what waits can be cancelled.")
+        audit.record(connection, actor, "cancel", "delivery", str(delivery_id), None, None)
+
+
+def cancel_where(
+    connection: Connection, which: ColumnElement[bool], reason: EndReason
+) -> Sequence[int]:
+    """Cancel the deliveries of `which` that wait, and free the failures they would have told.
+
+    Returns their ids; in the caller's transaction. What is being sent at this moment is left alone.
+    """
+    table = Delivery.__table__
+    ids = connection.scalars(
+        table.update()
+        .where(which, cancellable())
+        .values(
+            state=DeliveryState.CANCELLED,
+            reason=reason,
+            finished_at=utc_now(),
+            lease_token=None,
+            lease_until=None,
+        )
+        .returning(table.c.id)
+    ).all()
+    forget_told(connection, ids)
+    return ids
+
+
+def forget_told(connection: Connection, delivery_ids: Sequence[int]) -> None:
+    """Let the failures of deliveries that will not go be told again."""
+    if not delivery_ids:
+        return
+    table, item = Failure.__table__, DeliveryItem.__table__
+    told = select(item.c.failure_id).where(item.c.delivery_id.in_(delivery_ids))
+    connection.execute(
+        table.update()
+        .where(table.c.id.in_(told), table.c.told_delivery_id.in_(delivery_ids))
+        .values(told_episode=None, told_delivery_id=None)
+    )
+
+
+def quarantine(connection: Connection, delivery_id: int, lost: int, now: datetime) -> None:
+    """End a delivery that ended its worker `lost` times, visibly, in the caller's transaction."""
+    bury(
+        connection,
+        delivery_id,
+        EndReason.QUARANTINED,
+        f"Delivery {delivery_id} ended its worker {lost} times in mid-send; it is quarantined. "
+        "Look at its failure, then send it again by hand.",
+        now,
+    )
+    table = Delivery.__table__
+    connection.execute(
+        table.update().where(table.c.id == delivery_id).values(lost_leases=lost, started=False)
+    )
+
+
+def bury(
+    connection: Connection, delivery_id: int, reason: EndReason, text: str, now: datetime
+) -> None:
+    """End a delivery as dead, with an other error that says why, in the caller's transaction."""
+    table = Delivery.__table__
+    row = connection.execute(
+        table.update()
+        .where(table.c.id == delivery_id, table.c.state != DeliveryState.DELIVERED)
+        .values(
+            state=DeliveryState.DEAD,
+            reason=reason,
+            finished_at=now,
+            lease_token=None,
+            lease_until=None,
+        )
+        .returning(table.c.system_id, table.c.integration_id)
+    ).first()
+    if row is not None:
+        record(connection, [OtherError(row.system_id, row.integration_id, Fail.OTHER, text)], now)

@@ -1,0 +1,89 @@
+"""What uses a system, and how the system does: read for answers, and before it is deleted."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from app.domain.kinds import DeliveryState, LaneState
+from app.errors import Use
+from app.models import Delivery, Integration, Lane, Preference, Registration, System
+from app.services.named import MOST_USES, Document, moment, path_to, uses
+
+# The setting that names the system for mails of Tocsin itself, by id.
+OWN_MAIL = "smtpSystemId"
+RECENT = 20_000
+_OPEN = text("state IN ('pending', 'leased', 'stored')")
+
+
+def used_by(session: Session, row: System) -> list[Use]:
+    """Return what is configured to use the system."""
+    return [*_registrations(session, row), *_fallbacks(session, row), *_own_mail(session, row)]
+
+
+def _registrations(session: Session, row: System) -> list[Use]:
+    mine = (Registration.system_id == row.id, Registration.active)
+    total = session.scalar(select(func.count()).select_from(Registration).where(*mine)) or 0
+    keys = session.scalars(
+        select(Integration.key)
+        .join(Registration, Registration.integration_id == Integration.id)
+        .where(*mine)
+        .order_by(Integration.key)
+        .limit(MOST_USES)
+    )
+    return uses("registration", "/registrations", keys.all(), total)
+
+
+def _fallbacks(session: Session, row: System) -> list[Use]:
+    query = select(System.name).where(System.fallback_id == row.id).order_by(System.name)
+    names = session.scalars(query).all()
+    return uses("system", "/systems", names, len(names))
+
+
+def _own_mail(session: Session, row: System) -> list[Use]:
+    if session.scalar(select(Preference.value).where(Preference.name == OWN_MAIL)) != row.id:
+        return []
+    return [Use("settings", "smtpSystemForNotification", path_to("/settings"))]
+
+
+def waiting(session: Session, row: System) -> list[Use]:
+    """Return one line that counts the deliveries which still wait for the system."""
+    query = select(func.count()).select_from(Delivery).where(_OPEN, Delivery.system_id == row.id)
+    number = session.scalar(query) or 0
+    return [Use("delivery", f"{number:,} waiting", path_to("/deliveries"))] if number else []
+
+
+def health(session: Session, row: System) -> Document:
+    """Return how the system does: failing while a lane of it is retrying, unknown before all."""
+    lanes = session.scalars(select(Lane).where(Lane.system_id == row.id)).all()
+    delivered_at = _last_delivery(session, row)
+    failing = any(lane.state is LaneState.RETRYING for lane in lanes)
+    errors = sorted((lane.error_at, lane.id, lane) for lane in lanes if lane.error_at)
+    return {
+        "state": "failing" if failing else "ok" if delivered_at else "unknown",
+        "lastDeliveryAt": delivered_at,
+        "lastError": _error(errors[-1][2]) if errors else None,
+    }
+
+
+def _error(lane: Lane) -> Document:
+    return {"reason": lane.error_reason, "text": lane.error_text, "at": moment(lane.error_at)}
+
+
+def _last_delivery(session: Session, row: System) -> str | None:
+    """Return when the system last took one of the newest deliveries of all.
+
+    Walks them from the newest on: an index only for this line would cost each delivery.
+    """
+    newest = session.scalar(select(func.max(Delivery.id))) or 0
+    query = (
+        select(Delivery.finished_at)
+        .where(
+            Delivery.id > newest - RECENT,
+            Delivery.system_id == row.id,
+            Delivery.state == DeliveryState.DELIVERED,
+        )
+        .order_by(Delivery.id.desc())
+        .limit(1)
+    )
+    return moment(session.scalar(query))

@@ -1,0 +1,296 @@
+"""Shapes of input: the strict base of every body and form, its types, and faults in plain words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, TypeVar
+
+import email_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from app.errors import Fault, Invalid
+
+MAX_ADDRESSES = 50
+MAX_ADDRESS_TEXT = 20_000
+S = TypeVar("S", bound=BaseModel)
+
+
+class Shape(BaseModel):
+    """A frozen, strict body: camelCase outside, unknown fields refused by name."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=False,
+        validate_by_alias=True,
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        regex_engine="python-re",
+    )
+
+
+def fault(message: str) -> PydanticCustomError:
+    """Return an error whose message goes to the sender as it stands."""
+    return PydanticCustomError("fault", "{message}", {"message": message})
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A check with its JSON schema, for `Annotated[int, whole(1, 9)]` or alone as a type."""
+
+    check: Callable[[Any], Any]
+    schema: Mapping[str, Any]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return dict(self.schema)
+
+
+def whole(low: int, high: int) -> Any:
+    """Return the type of a whole number from `low` to `high`, both named when it is wrong."""
+
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise fault(f"must be a whole number from {low:,} to {high:,}")
+        return value
+
+    schema = {"type": "integer", "minimum": low, "maximum": high}
+    return Rule(check, schema)
+
+
+def number(low: float, high: float) -> Any:
+    """Return the type of a finite number from `low` to `high`, decimals allowed."""
+
+    def check(value: Any) -> float:
+        ok = isinstance(value, int | float) and not isinstance(value, bool)
+        if not ok or not low <= value <= high:
+            raise fault(f"must be a number from {low:g} to {high:g}")
+        return float(value)
+
+    schema = {"type": "number", "minimum": low, "maximum": high}
+    return Rule(check, schema)
+
+
+def text(longest: int, *, required: bool = False, line: bool = False) -> Any:
+    """Return the type of a text: at most `longest` characters, no NUL; `line`: no line break."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise fault("must be a text")
+        if len(value) > longest:
+            raise fault(f"must have at most {longest:,} characters, has {len(value):,}")
+        if required and not value.strip():
+            raise fault("must not be empty")
+        problem = unstorable(value) or (line_break(value) if line else None)
+        if problem:
+            raise fault(problem)
+        return value
+
+    schema = {"type": "string", "maxLength": longest, "minLength": 1 if required else 0}
+    return Rule(check, schema)
+
+
+def unstorable(value: str) -> str | None:
+    """Return why no database can hold `value`, or None."""
+    if "\x00" in value:
+        return "must not contain NUL characters"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "must not contain lone surrogates"
+    return None
+
+
+def line_break(value: str) -> str | None:
+    """Return why `value` is not one line (it may reach a mail header), or None."""
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]", value):
+        return "must be one line, without line breaks or control characters"
+    return None
+
+
+def _moment(value: Any) -> datetime:
+    """Parse RFC 3339 with an offset; the year 1 to 9999 minus a day at each end."""
+    if isinstance(value, datetime):
+        moment = value
+    else:
+        if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", value):
+            raise fault("must be a time as in 2026-11-03T10:31:00Z")
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise fault(f"must be a time as in 2026-11-03T10:31:00Z: {error}") from error
+    if moment.tzinfo is None:
+        raise fault("must carry an offset, such as Z or +01:00")
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise fault("must be a time from 1970 to 9998") from error
+    if not datetime(1970, 1, 1, tzinfo=UTC) <= moment <= datetime(9998, 1, 1, tzinfo=UTC):
+        raise fault("must be a time from 1970 to 9998")
+    return moment
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+def clamp_future(moment: datetime, now: datetime, allowed: timedelta) -> datetime:
+    """Return `moment`, or `now` where it lies further ahead than `allowed`."""
+    return moment if moment <= now + allowed else now
+
+
+_BRACKETED = re.compile(r"^[^<>]*<([^<>]*)>$", re.DOTALL)
+_PART = re.compile(r'(?:"(?:[^"\\\n]|\\.)*"|<[^<>\n]*>|[^,;\r\n"<])+|["<]')
+_NAMED = 5
+
+# An installation may well write to root@localhost or to a mail domain under .local or .test; the
+# library lets its list be changed for that.
+for _name in ("local", "localhost", "test"):
+    if _name in email_validator.SPECIAL_USE_DOMAIN_NAMES:
+        email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(_name)
+
+
+def split_addresses(value: str | Iterable[str]) -> list[str]:
+    """Split at comma, semicolon and line break; a quoted display name keeps its comma."""
+    whole_text = value if isinstance(value, str) else "\n".join(value)
+    return [part.strip() for part in _PART.findall(whole_text) if part.strip()]
+
+
+def address(value: str) -> str:
+    """Return the bare address of `a@b.c` or `Name <a@b.c>`; raises a fault that names it.
+
+    A domain of another alphabet is returned in ASCII, as not every mail server takes it otherwise.
+    """
+    bracketed = _BRACKETED.match(value)
+    bare = (bracketed.group(1) if bracketed else value).strip()
+    try:
+        checked = email_validator.validate_email(
+            bare,
+            check_deliverability=False,
+            globally_deliverable=False,
+            allow_smtputf8=False,
+            strict=True,
+        )
+    except email_validator.EmailNotValidError as error:
+        raise fault(f"{value[:100]!r} is not a mail address: {error}") from error
+    if "." not in checked.domain and checked.domain != "localhost":
+        raise fault(f"{value[:100]!r} is not a mail address: its domain has no dot")
+    return checked.ascii_email or checked.normalized
+
+
+def addresses(value: str | Iterable[str]) -> list[str]:
+    """Return the addresses of `value` without doubles, in order; raises a fault for a wrong one."""
+    parts = list(value) if not isinstance(value, str) else [value]
+    if not all(isinstance(part, str) for part in parts):
+        raise fault("must be a list of mail addresses")
+    if sum(map(len, parts)) > MAX_ADDRESS_TEXT:
+        raise fault(f"must have at most {MAX_ADDRESS_TEXT:,} characters")
+    found: dict[str, str] = {}
+    wrong: list[str] = []
+    for part in split_addresses(parts):
+        try:
+            bare = address(part)
+        except PydanticCustomError as error:
+            wrong.append(error.message())
+        else:
+            found.setdefault(bare.lower(), bare)
+    if wrong:
+        more = [f"and {len(wrong) - _NAMED} more"] if len(wrong) > _NAMED else []
+        raise fault("; ".join([*wrong[:_NAMED], *more]))
+    if len(found) > MAX_ADDRESSES:
+        raise fault(f"must have at most {MAX_ADDRESSES} addresses, has {len(found)}")
+    return list(found.values())
+
+
+Addresses = Annotated[
+    list[str],
+    BeforeValidator(lambda value: addresses(value) if isinstance(value, str | list) else value),
+    WithJsonSchema(
+        {"type": "array", "items": {"type": "string", "format": "email"}, "maxItems": MAX_ADDRESSES}
+    ),
+]
+SomeAddresses = Annotated[
+    Addresses,
+    AfterValidator(lambda value: value or _raise(fault("must name at least one mail address"))),
+]
+OneAddress = Annotated[
+    str,
+    BeforeValidator(lambda value: address(value) if isinstance(value, str) else value),
+    WithJsonSchema({"type": "string", "format": "email"}),
+]
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
+_SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "missing": lambda _: "is required",
+    "extra_forbidden": lambda _: "is not a field of this body",
+    "bool_type": lambda _: "must be true or false",
+    "string_type": lambda _: "must be a text",
+    "list_type": lambda _: "must be a list",
+    "dict_type": lambda _: "must be an object",
+    "model_type": lambda _: "must be an object",
+    "model_attributes_type": lambda _: "must be an object",
+    "literal_error": lambda context: f"must be {context.get('expected', 'another value')}",
+    "enum": lambda context: f"must be {context.get('expected', 'another value')}",
+    "json_invalid": lambda context: f"is not JSON: {context.get('error', '')}",
+}
+
+
+def faults(error: ValidationError, base: str = "") -> list[Fault]:
+    """Return every fault of a body in plain words, each with its JSON pointer under `base`."""
+    found = []
+    for item in error.errors(include_url=False, include_input=False):
+        pointer = base + "".join(f"/{_escaped(part)}" for part in _outside(item))
+        sentence = _SENTENCES.get(item["type"])
+        message = sentence(item.get("ctx") or {}) if sentence else item["msg"]
+        found.append(Fault(pointer, message))
+    return found
+
+
+def _outside(item: Any) -> tuple[str | int, ...]:
+    """Return the path as the sender knows it: a checked default comes with the inner name."""
+    path: tuple[str | int, ...] = item["loc"]
+    if item["type"] == "fault" and path and isinstance(path[0], str):
+        return (to_camel(path[0]), *path[1:])
+    return path
+
+
+def _escaped(part: str | int) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
+
+
+def parse(shape: type[S], value: Any, base: str = "") -> S:
+    """Return `value` (already decoded JSON) as `shape`; raises Invalid with every fault."""
+    try:
+        return shape.model_validate(value)
+    except ValidationError as error:
+        raise Invalid(faults(error, base)) from error
+

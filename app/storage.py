@@ -1,0 +1,213 @@
+"""The database: engine, column types, and the two ways in: `reading()` and `writing()`.
+
+SQLite writes are always BEGIN IMMEDIATE and queue on a lock file before they begin (facts.md,
+SQLite); PostgreSQL needs neither. Nothing here knows a table.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Dialect, Engine, Integer, event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeDecorator
+
+from app.clock import from_micros, monotonic, to_micros
+from app.config import Settings
+from app.errors import StorageUnavailable
+
+WAIT_SECONDS = 10.0
+Id = BigInteger().with_variant(Integer, "sqlite")
+RETRYABLE = ("40001", "40P01")
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time in UTC, kept as whole microseconds since 1970 on both databases."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Store microseconds."""
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Read an aware time."""
+        return None if value is None else from_micros(value)
+
+
+class Contended(StorageUnavailable):
+    """Two transactions met; the loser may simply try again."""
+
+
+class WriteLock:
+    """One writer at a time over all processes of a data directory, with a bounded wait.
+
+    A blocked flock(2) cannot be timed out, so a helper thread waits in it where it is contended.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._mine = threading.Lock()
+        self._file: tuple[int, int] | None = None
+
+    @contextmanager
+    def held(self, timeout: float = WAIT_SECONDS) -> Iterator[None]:
+        """Hold the lock; raises StorageUnavailable after `timeout` seconds of waiting."""
+        if not self._mine.acquire(timeout=timeout):
+            raise StorageUnavailable("The database is busy: another writer holds it.")
+        try:
+            descriptor = self._descriptor()
+            self._lock(descriptor, timeout)
+            try:
+                yield
+            finally:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+        finally:
+            self._mine.release()
+
+    def _descriptor(self) -> int:
+        """Return this process's own open file; one inherited over a fork would share the lock."""
+        if self._file is None or self._file[0] != os.getpid():
+            flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+            self._file = (os.getpid(), os.open(self._path, flags, 0o600))
+        return self._file[1]
+
+    def _lock(self, descriptor: int, timeout: float) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._wait(timeout)
+
+    def _wait(self, timeout: float) -> None:
+        """Wait in a helper; what it gets too late it gives back, on a descriptor of its own."""
+        assert self._file is not None  # noqa: S101 - set by _descriptor just before
+        descriptor, got, late = self._file[1], threading.Event(), threading.Event()
+        guard = threading.Lock()
+
+        def wait() -> None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with guard:
+                got.set()
+                if late.is_set():
+                    os.close(descriptor)
+
+        threading.Thread(target=wait, name="write-lock", daemon=True).start()
+        got.wait(timeout)
+        with guard:
+            if got.is_set():
+                return
+            late.set()
+            self._file = None
+        raise StorageUnavailable("The database is busy: another process holds its write lock.")
+
+
+class Store:
+    """The database of one installation; safe to share between threads, and over a fork."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self.engine = engine
+        self.sqlite = engine.dialect.name == "sqlite"
+        # When this process last wrote something, on the monotonic clock; /healthz asks.
+        self.last_commit: float | None = None
+        self._lock = WriteLock(settings.data_dir / "write.lock") if self.sqlite else None
+        self._durable = engine.execution_options(tocsin_write="FULL")
+        self._relaxed = engine.execution_options(tocsin_write="NORMAL")
+        event.listen(engine, "begin", _begin_sqlite if self.sqlite else _begin_postgresql)
+        if self.sqlite:
+            event.listen(engine, "connect", _connect_sqlite)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Read in one snapshot-ish transaction that writes nothing; raises StorageUnavailable."""
+        with _translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        """Write in one transaction, committed at the end, rolled back on any error.
+
+        `durable`: safe against a power cut (FULL); otherwise against kill -9 only (NORMAL).
+        Raises StorageUnavailable when nothing can be written now, Contended when trying again
+        at once may help.
+        """
+        engine = self._durable if durable else self._relaxed
+        with self._locked(), _translated(), engine.connect() as connection, connection.begin():
+            yield connection
+        self.last_commit = monotonic()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Write through the ORM in one durable transaction; the same promises as `writing`."""
+        with self.writing() as connection, Session(connection, expire_on_commit=False) as session:
+            yield session
+            session.flush()
+
+    @contextmanager
+    def viewing(self) -> Iterator[Session]:
+        """Read through the ORM."""
+        with _translated(), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return self._lock.held() if self._lock else nullcontext()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise _plain(error) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise _plain(error) from error
+        raise
+
+
+def _plain(error: Exception) -> StorageUnavailable:
+    original = getattr(error, "orig", None)
+    if getattr(original, "sqlstate", None) in RETRYABLE:
+        return Contended("The database is contended.", retry_after=1)
+    return StorageUnavailable(f"The database cannot be used now: {original or error}")
+
+
+def _connect_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000", "cache_size=-8000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    mode = connection.get_execution_options().get("tocsin_write")
+    if not mode:
+        connection.exec_driver_sql("BEGIN")
+        return
+    if connection.info.get("synchronous") != mode:
+        connection.exec_driver_sql(f"PRAGMA synchronous={mode}")
+        connection.info["synchronous"] = mode
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("tocsin_write") == "NORMAL":
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Return the options of the engine: parameters hidden from errors, pools for many threads."""
+    common: dict[str, Any] = {"hide_parameters": True, "pool_size": 8, "max_overflow": 40}
+    if settings.sqlite:
+        connect = {"timeout": WAIT_SECONDS, "check_same_thread": False}
+        return common | {"connect_args": connect}
+    connect = {"connect_timeout": 5, "application_name": "tocsin"}
+    return common | {"connect_args": connect, "pool_pre_ping": True, "pool_timeout": WAIT_SECONDS}

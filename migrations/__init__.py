@@ -1,0 +1,1 @@
+"""Numbered migrations of the database, run by `app.services.setup`."""

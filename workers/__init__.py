@@ -1,0 +1,1 @@
+"""The processes of Tocsin: supervisor, web, worker, scheduler and the embedded Redis."""
