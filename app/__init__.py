@@ -6,6 +6,8 @@ from flask import Flask
 
 from app import config
 from app.api import register as register_api
+from app.channels import configure as configure_channels
+from app.channels.policy import AddressPolicy, own_endpoints
 from app.cli import register as register_cli
 from app.extensions import db
 from app.queueing import Alarm
@@ -27,6 +29,9 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
     )
     db.init_app(app)
+    configure_channels(
+        AddressPolicy(settings.outbound_allow, own_endpoints(settings.host, settings.port))
+    )
     with app.app_context():
         store = Store(db.engine, settings)
     app.extensions["tocsin"] = Installation(

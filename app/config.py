@@ -1,4 +1,4 @@
-"""One frozen Settings, read once from the environment (spec: api.md, Settings); nothing else reads it."""
+"""One frozen Settings, read once from the environment, which nothing else reads (spec: api.md)."""
 
 from __future__ import annotations
 
@@ -185,9 +185,7 @@ def _database_url(env: _Environment, data_dir: Path) -> str:
 def _redis_url(env: _Environment) -> str | None:
     url = env.text("REDIS_URL")
     if url and not url.startswith(("redis://", "rediss://", "unix://")):
-        raise SettingError(
-            PREFIX + "REDIS_URL", "must begin with redis://, rediss:// or unix://"
-        )
+        raise SettingError(PREFIX + "REDIS_URL", "must begin with redis://, rediss:// or unix://")
     return url
 
 
@@ -218,9 +216,7 @@ def _encryption_keys(env: _Environment, data_dir: Path) -> tuple[Secret, ...]:
     return keys
 
 
-def _kept_secret(
-    env: _Environment, name: str, data_dir: Path, make: Callable[[], str]
-) -> Secret:
+def _kept_secret(env: _Environment, name: str, data_dir: Path, make: Callable[[], str]) -> Secret:
     """Return the secret of the environment, or the one kept in the data directory (made once)."""
     given = env.secret(name)
     if given:

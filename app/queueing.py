@@ -20,6 +20,7 @@ from rq.serializers import JSONSerializer
 
 from app.clock import monotonic
 from app.config import Settings
+from app.sockets import reachable
 
 log = logging.getLogger(__name__)
 
@@ -54,15 +55,16 @@ class JsonJob(Job):
 
 def connect(settings: Settings, *, patient: bool) -> Redis:
     """Return a client; an impatient one (web) gives up after 0.2 s without a retry."""
-    url = settings.redis_url or f"unix://{settings.redis_socket}"
-    if patient:
-        return Redis.from_url(url, health_check_interval=30)
-    return Redis.from_url(
-        url,
-        socket_timeout=SHORT_SECONDS,
-        socket_connect_timeout=SHORT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    manner: dict[str, Any] = {"health_check_interval": 30}
+    if not patient:
+        manner = {
+            "socket_timeout": SHORT_SECONDS,
+            "socket_connect_timeout": SHORT_SECONDS,
+            "retry": Retry(NoBackoff(), 0),
+        }
+    if settings.redis_url is not None:
+        return Redis.from_url(settings.redis_url, **manner)
+    return Redis(unix_socket_path=reachable(settings.redis_socket), **manner)
 
 
 class Alarm:

@@ -293,4 +293,3 @@ def parse(shape: type[S], value: Any, base: str = "") -> S:
         return shape.model_validate(value)
     except ValidationError as error:
         raise Invalid(faults(error, base)) from error
-

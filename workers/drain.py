@@ -92,7 +92,7 @@ class Drainer:
             self._courier.serve(lane_id)
 
     def _tend(self) -> None:
-        """Sweep, watch over the scheduler's table and show that this worker lives, in their time."""
+        """Sweep, watch over the scheduler's table and show that this worker lives, each in time."""
         now = clock.monotonic()
         try:
             if now - self._beaten >= BEAT_SECONDS:

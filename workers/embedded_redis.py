@@ -18,10 +18,13 @@ from pathlib import Path
 from app.config import Settings
 from app.sockets import reachable
 from workers import children
+from workers.supervisor import Role
 
 log = logging.getLogger(__name__)
 
 MAX_MEMORY = "128mb"
+SHUTDOWN = b"SHUTDOWN\r\n"
+ASK_SECONDS = 1.0
 ORPHAN_SECONDS = 3.0
 
 # Reasons of the machine, not of the file: waiting helps, setting the file aside does not.
@@ -38,9 +41,16 @@ class EmbeddedRedis:
         self._data = settings.data_dir / "redis"
         self._log = settings.run_dir / "redis.log"
 
+    def role(self) -> Role:
+        """Return its entry in the supervisor's table."""
+        return Role("redis", 1, self.run, last=True, ended=self.ended, stop=self.stop)
+
     def run(self, _number: int = 1) -> None:
         """Become the server; never returns. To be called in a child process."""
         replace_orphan(self._socket)
+        # `timeout`, make and systemd send SIGTERM to all processes at once, but the workers still
+        # need Redis to finish what they do: only `stop` ends it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         self._data.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(self._log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_APPEND, 0o600)
         for stream in (1, 2):
@@ -48,6 +58,16 @@ class EmbeddedRedis:
         program = str(binary())
         # An empty environment: the settings of Tocsin, secrets among them, are not its business.
         os.execve(program, [program, *self._options()], {"LC_ALL": "C"})  # noqa: S606 - no shell is wanted
+
+    def stop(self, pid: int) -> None:
+        """Ask the server to end; one that cannot be asked has nothing to lose and is killed."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(ASK_SECONDS)
+            try:
+                connection.connect(reachable(self._socket))
+                connection.sendall(SHUTDOWN)
+            except OSError:
+                children.send(pid, signal.SIGKILL)
 
     def ended(self, code: int) -> None:
         """Look at why the server ended; set its files aside when it could not read them."""
@@ -126,7 +146,7 @@ def replace_orphan(path: Path) -> None:
 
 def _asked_to_stop(connection: socket.socket) -> bool:
     try:
-        connection.sendall(b"SHUTDOWN\r\n")
+        connection.sendall(SHUTDOWN)
     except OSError:
         return False
     return _wait_closed(connection)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy.orm import configure_mappers
+
 from app import config, logs
 from app.config import Settings
 from app.errors import DataDirInUse, SettingError, TocsinError
@@ -88,7 +90,7 @@ def _serve(start: Start, supervisor: Supervisor) -> int:
     if start.settings.embedded_redis:
         # Before the application is loaded, so that both take their time at the same time.
         redis = EmbeddedRedis(start.settings)
-        supervisor.add([Role("redis", 1, redis.run, last=True, ended=redis.ended)])
+        supervisor.add([redis.role()])
     app = _preload(start.settings)
     code = supervisor.once("setup", lambda: _prepare(app))
     if code:
@@ -104,6 +106,9 @@ def _preload(settings: Settings) -> Any:
     app = _module("app").create_app(settings)
     for name in ("app.services.setup", "workers.worker", "workers.scheduler"):
         _module(name)
+    # What each child would otherwise make for itself at its first query and first request.
+    configure_mappers()
+    app.url_map.update()
     gc.collect()
     gc.freeze()
     return app

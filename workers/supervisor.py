@@ -27,6 +27,7 @@ class Role:
 
     `last`: is stopped after all the others. `once`: its end is not a death, and it has no pid file.
     `ended`: told the exit code of each death (negative: a signal) before the restart.
+    `stop`: asks the process of a pid to end; without it, SIGTERM does.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Role:
     last: bool = False
     once: bool = False
     ended: Callable[[int], None] | None = None
+    stop: Callable[[int], None] | None = None
 
 
 @dataclass
@@ -169,19 +171,27 @@ class Supervisor:
 
     def _end(self, group: list[Child], seconds: float) -> None:
         """Ask the group to end, wait, and kill what is left after `seconds`."""
-        self._send(group, signal.SIGTERM)
+        self._ask(group)
         deadline = clock.monotonic() + seconds
         hurried = False
         while any(child.pid for child in group):
             left = deadline - clock.monotonic()
             if left <= 0 or hurried:
-                self._send(group, signal.SIGKILL)
+                self._kill(group)
                 left = seconds
             hurried = self._take(children.wait_signal(left))
             self._bury()
 
     @staticmethod
-    def _send(group: list[Child], number: signal.Signals) -> None:
+    def _ask(group: list[Child]) -> None:
+        for child in group:
+            if child.pid and child.role.stop:
+                child.role.stop(child.pid)
+            elif child.pid:
+                children.send(child.pid, signal.SIGTERM)
+
+    @staticmethod
+    def _kill(group: list[Child]) -> None:
         for child in group:
             if child.pid:
-                children.send(child.pid, number)
+                children.send(child.pid, signal.SIGKILL)

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 WORKER_TTL, MAINTENANCE_SECONDS, MONITORING_SECONDS = 30, 10, 5
 
 
-class DrainingWorker(SimpleWorker):  
+class DrainingWorker(SimpleWorker):
     """A SimpleWorker whose long drain ends as soon as a stop is asked for."""
 
     drainer: Drainer

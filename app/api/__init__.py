@@ -9,7 +9,18 @@ from flask import Flask
 from app.api import serving
 
 # The modules that declare endpoints; importing one is enough.
-MODULES = ("docs", "health", "reporting")
+MODULES = (
+    "acting",
+    "docs",
+    "health",
+    "integrations",
+    "reading",
+    "registrations",
+    "reporting",
+    "schedules",
+    "settings",
+    "systems",
+)
 
 
 def register(app: Flask) -> None:

@@ -140,7 +140,7 @@ def endpoint(  # noqa: PLR0913 - one declaration, all by keyword
     A path that does not begin with one of ROOTS stands under /api/v1. The view returns the
     document of the first answer, or a Reply, or a Response of its own making.
     """
-    full = path if path.startswith(ROOTS) else PREFIX + path
+    full = path if is_ours(path) else PREFIX + path
 
     def declare(view: V) -> V:
         ENDPOINTS.append(
@@ -152,6 +152,11 @@ def endpoint(  # noqa: PLR0913 - one declaration, all by keyword
         return view
 
     return declare
+
+
+def is_ours(path: str) -> bool:
+    """Whether `path` begins with one of ROOTS, so that its errors are problem+json too."""
+    return any(path == root or path.startswith(f"{root}/") for root in ROOTS)
 
 
 def _taken(view: Callable[..., Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from app.api.endpoints import ENDPOINTS, Endpoint
 from app.api.problems import CONTENT_TYPE, Problem
 
 Mode = Literal["validation", "serialization"]
-Schemas = Mapping[tuple[type[BaseModel], Mode], dict[str, Any]]
+Schemas = Mapping[Any, dict[str, Any]]
 
 TEMPLATE = "#/components/schemas/{model}"
 INTRODUCTION = """\

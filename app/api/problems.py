@@ -28,6 +28,10 @@ from app.services.documents import Document
 CONTENT_TYPE = "application/problem+json"
 HIDDEN = "The server met an error of its own; its log tells more."
 
+_PLAIN = {
+    404: "There is nothing at this address.",
+    405: "This address does not take this method; Allow names those it takes.",
+}
 _STATUS: tuple[tuple[type[TocsinError], int], ...] = (
     (NotFound, 404),
     (Conflict, 409),
@@ -120,7 +124,8 @@ def http(error: HTTPException) -> Response:
     headers = {}
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         headers["Allow"] = ", ".join(sorted(error.valid_methods))
-    return problem(error.code or 500, error.description or HIDDEN, headers=headers)
+    status = error.code or 500
+    return problem(status, _PLAIN.get(status, error.description or HIDDEN), headers=headers)
 
 
 def _summary(faults: tuple[Fault, ...]) -> str:

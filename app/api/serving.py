@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException
 
 from app.api import bodies, parameters, problems
-from app.api.endpoints import ENDPOINTS, ROOTS, Call, Endpoint, Reply
+from app.api.endpoints import ENDPOINTS, Call, Endpoint, Reply, is_ours
 from app.api.gate import ANYBODY, Gate, from_loopback
 from app.errors import TocsinError
 from app.services.api_keys import Caller
@@ -133,8 +133,4 @@ def bind(app: Flask) -> None:
 
 def _http_error(error: HTTPException) -> Response | HTTPException:
     """Answer in problem+json below the API's roots; elsewhere the error is somebody else's."""
-    return problems.http(error) if _is_ours(request.path) else error
-
-
-def _is_ours(path: str) -> bool:
-    return any(path == root or path.startswith(f"{root}/") for root in ROOTS)
+    return problems.http(error) if is_ours(request.path) else error

@@ -9,9 +9,10 @@ from app.domain.kinds import Kind
 
 _QUOTED = r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`"
 _HEX = r"\b0[xX][0-9a-fA-F]+\b|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{4,}(?:-[0-9a-fA-F]{4,})*\b"
+_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s*(?:Z|[+-]\d\d:?\d\d)?"
 _NUMBER = r"\d+"
-_MASKED = re.compile(f"{_QUOTED}|{_HEX}|{_NUMBER}")
-_REPEATED = re.compile(r"#(?:[\s:.,TZ+/-]*#)+")
+_MASKED = re.compile(f"{_QUOTED}|{_TIME}|{_HEX}|{_NUMBER}")
+_REPEATED = re.compile(r"#(?:[\s:.,+/-]*#)+")
 
 
 def masked(message: str) -> str:

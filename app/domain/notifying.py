@@ -16,7 +16,7 @@ class When(Enum):
     """When the mail of a decision goes."""
 
     AT_ONCE = "at once"
-    WITH_PASS = "with the next dispatch pass"
+    WITH_PASS = "with the next dispatch pass"  # noqa: S105 - a pass of the job, no password
     NEVER = "never"
 
 
@@ -138,9 +138,7 @@ def _at_once(failure: GlobalFailure) -> Decision:
     return _send(Why.IMMEDIATE, "This registration asks for mail at once.", When.AT_ONCE)
 
 
-def _told_already(
-    told: Told | None, repeat_interval: timedelta, now: datetime
-) -> Decision | None:
+def _told_already(told: Told | None, repeat_interval: timedelta, now: datetime) -> Decision | None:
     """Return why this row is not told again now, or None; the interval runs from the send."""
     if told is None:
         return None

@@ -19,9 +19,7 @@ class Settled:
     refused: tuple[str, ...]
 
 
-def settle(
-    before: Mapping[str, RecipientState], now: Mapping[str, RecipientState]
-) -> Settled:
+def settle(before: Mapping[str, RecipientState], now: Mapping[str, RecipientState]) -> Settled:
     """Return what the verdicts `now` make of a mail whose recipients stood at `before`.
 
     Accepted is final. A refusal is final for its address once anybody else gets the mail or still
@@ -40,9 +38,7 @@ def settle(
     return Settled(False, known, refused)
 
 
-def still_to_ask(
-    wanted: tuple[str, ...], known: Mapping[str, RecipientState]
-) -> tuple[str, ...]:
+def still_to_ask(wanted: tuple[str, ...], known: Mapping[str, RecipientState]) -> tuple[str, ...]:
     """Return the recipients of `wanted` that have no final verdict yet."""
     final = (RecipientState.ACCEPTED, RecipientState.REJECTED)
     return tuple(address for address in wanted if known.get(address) not in final)

@@ -5,7 +5,7 @@ Plain values; intake, delivering, the API and the form read a registration throu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.domain.kinds import Direction, Kind
@@ -47,7 +47,7 @@ class DirectionSettings:
     recipients: tuple[str, ...]
     cc: tuple[str, ...] = ()
     subject_prefix: str = ""
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
     no_activity_minutes: int | None = None
     processing_recipients: tuple[str, ...] | None = None
     processing_cc: tuple[str, ...] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,8 +11,9 @@ from sqlalchemy import select
 
 from app.clock import monotonic, utc_now
 from app.errors import Conflict, Fault, Invalid, NotFound
-from app.models import ApiKey, Audit
+from app.models import ApiKey
 from app.secrets import Secret, hash_key, new_token
+from app.services import audit
 from app.services.installation import Installation
 from app.shapes import line_break, unstorable
 from app.storage import Store
@@ -21,6 +22,7 @@ CACHE_SECONDS = 1.0
 MAX_CACHED = 10_000
 MAX_NAME = 100
 MAX_KEY = 255
+KIND = "API key"
 
 
 class Scope(StrEnum):
@@ -144,7 +146,7 @@ def create(
             )
         )
         after = {"scopes": wanted, "integration": integration_key}
-        session.add(_audit(actor, "create", name, after=after))
+        audit.record(session.connection(), actor, "create", KIND, name, None, after)
     return made
 
 
@@ -193,16 +195,4 @@ def revoke(site: Installation, name: str, *, actor: str) -> None:
         if key is None:
             raise NotFound(f"There is no API key named {name}, or it is revoked already.")
         key.revoked_at = utc_now()
-        session.add(_audit(actor, "revoke", name))
-
-
-def _audit(actor: str, action: str, name: str, after: Mapping[str, object] | None = None) -> Audit:
-    return Audit(
-        at=utc_now(),
-        actor=actor,
-        action=action,
-        subject_kind="api key",
-        subject_name=name,
-        before=None,
-        after=dict(after) if after else None,
-    )
+        audit.record(session.connection(), actor, "revoke", KIND, name, None, None)

@@ -15,7 +15,7 @@ LONGEST_NAME = 255
 LONGEST_ACTOR = 200
 
 
-def record(  # noqa: PLR0913 - the columns of one row
+def record(  # noqa: PLR0913, PLR0917 - the columns of one row
     connection: Connection,
     actor: str,
     action: str,

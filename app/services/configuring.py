@@ -58,7 +58,7 @@ def create(coll: Collection[R, B], site: Installation, actor: str, body: B) -> S
     return run(site, actor, work)
 
 
-def replace(  # noqa: PLR0913 - who does what to which thing, on which condition
+def replace(  # noqa: PLR0913, PLR0917 - who does what to which thing, on which condition
     coll: Collection[R, B],
     site: Installation,
     actor: str,
@@ -84,7 +84,7 @@ def replace(  # noqa: PLR0913 - who does what to which thing, on which condition
     return run(site, actor, work)
 
 
-def patch(  # noqa: PLR0913 - who does what to which thing, on which condition
+def patch(  # noqa: PLR0913, PLR0917 - who does what to which thing, on which condition
     coll: Collection[R, B],
     site: Installation,
     actor: str,
@@ -199,9 +199,7 @@ def _check_rename(coll: Collection[R, B], session: Session, name: str, new: str)
         raise Conflict(f"There is a {coll.kind} {new!r} already.")
 
 
-def _save(
-    coll: Collection[R, B], change: Change, name: str, row: R | None, body: B
-) -> Saved:
+def _save(coll: Collection[R, B], change: Change, name: str, row: R | None, body: B) -> Saved:
     """Store and audit; a body that changes nothing leaves no trace."""
     session = change.session
     before = None if row is None else coll.body(session, row)
@@ -217,7 +215,7 @@ def _save(
     return _saved(coll, session, stored, created=before is None)
 
 
-def _audit(  # noqa: PLR0913 - passes on the columns of one row
+def _audit(  # noqa: PLR0913, PLR0917 - passes on the columns of one row
     coll: Collection[R, B],
     change: Change,
     verb: int,
@@ -229,9 +227,7 @@ def _audit(  # noqa: PLR0913 - passes on the columns of one row
     audit.record(connection, change.actor, action, coll.kind, name, before, after)
 
 
-def _saved(
-    coll: Collection[R, B], session: Session, row: R, *, created: bool = False
-) -> Saved:
+def _saved(coll: Collection[R, B], session: Session, row: R, *, created: bool = False) -> Saved:
     document = {
         "id": str(row.id),
         **coll.body(session, row),

@@ -123,7 +123,10 @@ def run_queued(site: Installation, process_id: int) -> Sequence[int]:
 def _claim(site: Installation, process_id: int) -> int | None:
     table = DispatchRun.__table__
     with site.store.reading() as connection:
-        if connection.scalar(select(DispatchRun.id).where(DispatchRun.state == RunState.QUEUED)) is None:
+        if (
+            connection.scalar(select(DispatchRun.id).where(DispatchRun.state == RunState.QUEUED))
+            is None
+        ):
             return None
     with site.store.writing() as connection:
         _serialise(connection, site)

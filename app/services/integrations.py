@@ -4,82 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic import Field
-from sqlalchemy import Connection, delete, select, tuple_, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.orm import Session, selectinload
 
-from app.domain.kinds import DeliveryState, Direction, EndReason, FailureState, Kind
+from app.domain.kinds import Direction, FailureState, Kind
 from app.errors import InUse, Use
-from app.models import (
-    CountedCycle,
-    Delivery,
-    DeliveryItem,
-    Failure,
-    Integration,
-    IntegrationDirection,
-    Registration,
-    RegistrationDirection,
-)
-from app.services import configuring, outbox
+from app.models import Delivery, Failure, Integration, IntegrationDirection, Registration
+from app.services import configuring, removal
 from app.services.configuring import Condition
 from app.services.installation import Installation
-from app.services.named import (
-    Answered,
-    Change,
-    Collection,
-    Document,
-    MaybeTimestamp,
-    answered,
-    moment,
-    path_to,
+from app.services.integration_shape import (
+    DEFAULT_RETRIES,
+    DirectionBody,
+    IntegrationBody,
+    configured,
+    standing,
 )
-from app.services.sql import CHUNK, chunks, insert_missing
-from app.shapes import Shape, text, whole
+from app.services.named import Change, Collection, Document, path_to, version
+from app.services.sql import chunks, insert_missing
+from app.services.system_use import OPEN
 
-DEFAULT_RETRIES = 3
-MOST_RETRIES = 1000
 _NOTHING_TOLD = {
     "told_episode": None,
     "told_delivery_id": None,
     "notified_at": None,
     "notified_delivery_id": None,
 }
-
-Line = Annotated[str, text(255, line=True)]
-Key = Annotated[str, text(255, required=True, line=True)]
-
-
-class DirectionBody(Shape):
-    """One direction of an integration."""
-
-    status: Literal["active", "inactive"] = Field(
-        "active", description="Failures of an inactive direction are stored and not told."
-    )
-    activated_at: MaybeTimestamp = None
-    last_activity_at: MaybeTimestamp = None
-    last_failure_at: MaybeTimestamp = None
-    count: answered(type="integer") = None  # type: ignore[valid-type]
-    failing_since: MaybeTimestamp = None
-
-
-class IntegrationBody(Answered):
-    """A job that synchronises two systems of the customer."""
-
-    key: Key | None = Field(None, description="May be left out where the path gives it.")
-    name: Key | None = Field(None, description="Default: the key.")
-    system1: Line = ""
-    system2: Line = ""
-    bidirectional: bool = True
-    max_retry_count: Annotated[int, whole(0, MOST_RETRIES)] = Field(
-        DEFAULT_RETRIES,
-        description="A processing failure is told when it was retried as often; 0: at once.",
-    )
-    forward: DirectionBody = DirectionBody()
-    backward: DirectionBody | None = Field(
-        None, description="Ignored, and null in the answer, where it is not bidirectional."
-    )
 
 
 class Integrations(Collection[Integration, IntegrationBody]):
@@ -104,26 +56,11 @@ class Integrations(Collection[Integration, IntegrationBody]):
 
     def body(self, session: Session, row: Integration) -> Document:
         """Return the integration as it is configured."""
-        forward, backward = row.directions
-        return {
-            "key": row.key,
-            "name": row.name,
-            "system1": row.system1,
-            "system2": row.system2,
-            "bidirectional": row.bidirectional,
-            "maxRetryCount": row.max_retry_count,
-            "forward": _status(forward),
-            "backward": _status(backward) if row.bidirectional else None,
-        }
+        return configured(row)
 
     def extras(self, session: Session, row: Integration) -> Document:
         """Return where each direction stands, and the registration."""
-        forward, backward = row.directions
-        return {
-            "forward": _standing(forward),
-            "backward": _standing(backward) if row.bidirectional else None,
-            "usedBy": [vars(use) for use in _used_by(session, row)],
-        }
+        return {**standing(row), "usedBy": [vars(use) for use in _used_by(session, row)]}
 
     def store(
         self, change: Change, name: str, row: Integration | None, body: IntegrationBody
@@ -137,9 +74,9 @@ class Integrations(Collection[Integration, IntegrationBody]):
         row.system1, row.system2 = body.system1, body.system2
         row.bidirectional, row.max_retry_count = body.bidirectional, body.max_retry_count
         forward, backward = row.directions
-        _activate(forward, body.forward, change.now)
         other = body.backward or DirectionBody()
-        _activate(backward, other, change.now, possible=body.bidirectional)
+        _activate(forward, body.forward.status == "active", change.now)
+        _activate(backward, body.bidirectional and other.status == "active", change.now)
         change.session.flush()
         return row
 
@@ -151,16 +88,130 @@ class Integrations(Collection[Integration, IntegrationBody]):
         session = change.session
         _refuse_registered(session, row)
         lock_directions(session, row.id)
-        removed = Delivery.integration_id == row.id
-        outbox.cancel_where(session.connection(), removed, EndReason.REMOVED)
-        while _delete_some(session, row):
+        removal.cancel_waiting(session, row.id)
+        while removal.delete_some(session, row.id):
             pass
-        mine = select(Registration.id).where(Registration.integration_id == row.id)
-        settings = RegistrationDirection
-        session.execute(delete(settings).where(settings.registration_id.in_(mine)))
-        session.execute(delete(Registration).where(Registration.integration_id == row.id))
+        removal.delete_registration(session, row.id)
         session.delete(row)
         session.flush()
 
 
 INTEGRATIONS = Integrations()
+
+
+def delete(site: Installation, actor: str, key: str, condition: Condition | None = None) -> None:
+    """Delete the integration of `key`; raises NotFound, InUse, Stale.
+
+    Its failures go in bounded transactions before the last one, so that no writer waits long.
+    Killed in between, it is there with fewer failures; deleting it again goes on.
+    """
+
+    def some(change: Change) -> bool:
+        row = INTEGRATIONS.find(change.session, key, lock=True)
+        if row is None:
+            return False
+        if condition is not None:
+            condition(version(row))
+        _refuse_registered(change.session, row)
+        return removal.delete_some(change.session, row.id)
+
+    while configuring.run(site, actor, some):
+        pass
+    configuring.delete(INTEGRATIONS, site, actor, key, condition)
+
+
+def make_unknown(connection: Connection, keys: Sequence[str], now: datetime) -> None:
+    """Make the integrations of `keys` that are not there: active, both ways, named like the key.
+
+    In the caller's transaction. Harmless when another process does the same at this moment; `keys`
+    must be sorted, as PostgreSQL locks the rows in that order.
+    """
+    table, directions = Integration.__table__, IntegrationDirection.__table__
+    made = {
+        "system1": "",
+        "system2": "",
+        "bidirectional": True,
+        "max_retry_count": DEFAULT_RETRIES,
+        "created_at": now,
+        "updated_at": now,
+    }
+    rows = [{"key": key, "name": key, **made} for key in keys]
+    insert_missing(connection, table, rows)
+    for part in chunks(keys):
+        ids = connection.scalars(
+            select(table.c.id).where(table.c.key.in_(part)).order_by(table.c.id)
+        )
+        pairs = [(one, direction) for one in ids for direction in Direction]
+        insert_missing(
+            connection,
+            directions,
+            [
+                {"integration_id": one, "direction": direction, **_fresh(now)}
+                for one, direction in pairs
+            ],
+        )
+
+
+def lock_directions(session: Session, integration_id: int) -> None:
+    """Keep reports of the integration out until the commit (PostgreSQL; in intake's order)."""
+    direction = IntegrationDirection
+    session.execute(
+        select(direction.id)
+        .where(direction.integration_id == integration_id)
+        .order_by(direction.id)
+        .with_for_update()
+    )
+
+
+def _fresh(now: datetime) -> dict[str, Any]:
+    counters = dict.fromkeys(("count", "occurrences", "episode"), 0)
+    return {"active": True, "activated_at": now, **counters}
+
+
+def _new(change: Change, key: str) -> Integration:
+    row = Integration(key=key, created_at=change.now, updated_at=change.now)
+    row.directions = [
+        IntegrationDirection(direction=direction, **_fresh(change.now)) for direction in Direction
+    ]
+    change.session.add(row)
+    return row
+
+
+def _activate(row: IntegrationDirection, active: bool, now: datetime) -> None:
+    if active and not row.active:
+        row.activated_at = now
+    row.active = active
+
+
+def _tell_again(session: Session, row: Integration) -> None:
+    """Let its open processing failures be told by the new max retry count (product.md 4).
+
+    What a waiting mail tells stays with it: that mail goes anyway.
+    """
+    table = Failure.__table__
+    waiting = select(Delivery.id).where(OPEN, Delivery.integration_id == row.id)
+    session.execute(
+        update(table)
+        .where(
+            table.c.integration_id == row.id,
+            table.c.kind == Kind.PROCESSING,
+            table.c.state == FailureState.OPEN,
+            table.c.max_retry_count == row.max_retry_count,
+            table.c.told_delivery_id.not_in(waiting),
+        )
+        .values(_NOTHING_TOLD)
+    )
+
+
+def _refuse_registered(session: Session, row: Integration) -> None:
+    found = _used_by(session, row)
+    if found:
+        message = f"The integration {row.key!r} is registered: unregister it before."
+        raise InUse(message, found)
+
+
+def _used_by(session: Session, row: Integration) -> list[Use]:
+    mine = (Registration.integration_id == row.id, Registration.active)
+    if session.scalar(select(Registration.id).where(*mine)) is None:
+        return []
+    return [Use("registration", row.key, path_to("/registrations", row.key))]

@@ -36,9 +36,7 @@ class Lease:
     seconds: float
 
 
-def claim(
-    site: Installation, lane_id: int, process_id: int, seconds: float
-) -> Lease | None:
+def claim(site: Installation, lane_id: int, process_id: int, seconds: float) -> Lease | None:
     """Take the lane for `seconds`, or return None: somebody owns it, or its sending is paused.
 
     What a lost owner held is given back in the same transaction; a delivery that lost its owner
@@ -193,7 +191,9 @@ def with_work(site: Installation) -> list[int]:
 def free_dead(site: Installation) -> None:
     """Free the lanes of processes that died at this place, without waiting for their leases."""
     with site.store.reading() as connection:
-        owners = {one for one in connection.scalars(select(Lane.owner_id).distinct()) if one is not None}
+        owners = {
+            one for one in connection.scalars(select(Lane.owner_id).distinct()) if one is not None
+        }
     dead = dead_owners(site, owners)
     if not dead:
         return

@@ -129,7 +129,7 @@ def _last_run(connection: Connection) -> Iterator[str]:
     row = connection.execute(query).first()
     if row is not None:
         finished: datetime = row.finished_at
-        ended = [({}, finished.timestamp())]
+        ended: list[Sample] = [({}, finished.timestamp())]
         yield _gauge("last_run_timestamp_seconds", "When the last dispatch pass ended.", ended)
         counts = [({"outcome": name}, getattr(row, name)) for name in columns]
         yield _gauge("last_run", "What the last dispatch pass did.", counts)

@@ -10,10 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
-from pydantic import WithJsonSchema
+from pydantic import Field
 from sqlalchemy.orm import Session
 
 from app.clock import to_micros
@@ -26,27 +26,30 @@ BASE = "/api/v1"
 MOST_USES = 100
 
 
-def answered(**schema: Any) -> Any:
-    """Return the type of a field that answers add: accepted and ignored in a body (api.md)."""
-    return Annotated[Any, WithJsonSchema({**schema, "readOnly": True})]
+def answered(kind: str | list[str], **schema: Any) -> Any:
+    """Return a field that answers add: accepted and ignored in a body (api.md, Configuring)."""
+    return Field(None, json_schema_extra={"type": kind, **schema, "readOnly": True})  # type: ignore[dict-item]
 
 
-ServerId = answered(type="string", description="The server's own id.")
-Timestamp = answered(type="string", format="date-time")
-Anything = answered(type=["object", "null"])
-MaybeTimestamp = answered(type=["string", "null"], format="date-time")
-_USE = {"type": "object", "properties": {key: {"type": "string"} for key in ("kind", "name", "url")}}
-Uses = answered(type="array", items=_USE)
+def answered_time() -> Any:
+    """Return a time that answers add."""
+    return answered(["string", "null"], format="date-time")
+
+
+_USE: Document = {
+    "type": "object",
+    "properties": {key: {"type": "string"} for key in ("kind", "name", "url")},
+}
 
 
 class Answered(Shape):
     """The fields that answers add; a body may hold them, as a GET answer put back does."""
 
-    id: ServerId = None
-    created_at: Timestamp = None
-    updated_at: Timestamp = None
-    health: Anything = None
-    used_by: Uses = None
+    id: Any = answered("string", description="The server's own id.")
+    created_at: Any = answered_time()
+    updated_at: Any = answered_time()
+    health: Any = answered(["object", "null"])
+    used_by: Any = answered("array", items=_USE)
 
 
 class Row(Protocol):

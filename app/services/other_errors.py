@@ -55,9 +55,7 @@ def record(connection: Connection, errors: Iterable[OtherError], now: datetime) 
     )
 
 
-def resolve(
-    connection: Connection, system_id: int, integration_id: int | None
-) -> None:
+def resolve(connection: Connection, system_id: int, integration_id: int | None) -> None:
     """Close the other error of a registration whose mail goes again, in the caller's transaction.
 
     The row of a refused recipient stays open: a mail to the others does not mend it.

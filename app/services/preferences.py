@@ -78,7 +78,9 @@ class PreferencesBody(Shape):
 def load(connection: Connection) -> Preferences:
     """Return the settings in one SELECT; unknown rows are ignored."""
     table = Preference.__table__
-    stored = {name: value for name, value in connection.execute(select(table.c.name, table.c.value))}
+    stored = {
+        name: value for name, value in connection.execute(select(table.c.name, table.c.value))
+    }
     return Preferences(**{_NAMES[name]: stored[name] for name in stored if name in _NAMES})
 
 

@@ -15,7 +15,6 @@ from app.models import Process
 from app.services.installation import Installation
 from app.services.sql import insert_returning
 
-
 SILENCE = timedelta(minutes=5)
 
 
@@ -54,9 +53,7 @@ def beat(site: Installation, process_id: int) -> None:
     """Note that this process lives; asked for every 10 s."""
     table = Process.__table__
     with site.store.writing(durable=False) as connection:
-        connection.execute(
-            table.update().where(table.c.id == process_id).values(seen_at=utc_now())
-        )
+        connection.execute(table.update().where(table.c.id == process_id).values(seen_at=utc_now()))
 
 
 def dead_owners(site: Installation, owners: set[int]) -> set[int]:
@@ -69,9 +66,9 @@ def dead_owners(site: Installation, owners: set[int]) -> set[int]:
     here, silent = place(), utc_now() - SILENCE
     with site.store.reading() as connection:
         rows = connection.execute(
-            select(
-                Process.id, Process.place, Process.pid, Process.started, Process.seen_at
-            ).where(Process.id.in_(owners))
+            select(Process.id, Process.place, Process.pid, Process.started, Process.seen_at).where(
+                Process.id.in_(owners)
+            )
         ).all()
     return {row.id for row in rows if _is_dead(row, here, silent)}
 

@@ -36,7 +36,7 @@ def shown(stored: Stored) -> Document:
     return {name: {"set": True, "setAt": one["setAt"]} for name, one in stored.items()}
 
 
-def seal(  # noqa: PLR0913 - a body's two parts, and what they meet
+def seal(  # noqa: PLR0913, PLR0917 - a body's two parts, and what they meet
     vault: Vault,
     channel: Channel,
     options: BaseModel,
@@ -84,9 +84,7 @@ def _open(vault: Vault, name: str, stored: Mapping[str, str]) -> Secret:
         raise Invalid([Fault(f"/secrets/{name}", str(error))]) from error
 
 
-def _kept(
-    vault: Vault, value: Secret, stored: Mapping[str, str] | None
-) -> dict[str, str] | None:
+def _kept(vault: Vault, value: Secret, stored: Mapping[str, str] | None) -> dict[str, str] | None:
     """Return what is stored already where it is the same secret."""
     if stored is None:
         return None

@@ -1,4 +1,4 @@
-"""What must be there before anything runs: the schema, the built-in schedules, the first API key."""
+"""What must be there before anything runs: the schema, built-in schedules, the first API key."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, bindparam
@@ -23,10 +24,31 @@ def insert(connection: Connection, table: Table) -> Any:
     return postgresql.insert(table)
 
 
+# Building a statement costs more than running it, so the hot paths build each of theirs once.
+@cache
+def _insert_missing(dialect: str, table: Table) -> Any:
+    made: Any = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    return made.on_conflict_do_nothing()
+
+
+@cache
+def _insert_returning(table: Table) -> Any:
+    return table.insert().returning(table.c.id, sort_by_parameter_order=True)
+
+
+@cache
+def _update_by_id(table: Table, columns: tuple[str, ...]) -> Any:
+    return (
+        table.update()
+        .where(table.c.id == bindparam("id_"))
+        .values({name: bindparam(name + "_") for name in columns})
+    )
+
+
 def insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert `rows`; those whose key is there already are left as they are."""
     if rows:
-        connection.execute(insert(connection, table).on_conflict_do_nothing(), list(rows))
+        connection.execute(_insert_missing(connection.dialect.name, table), list(rows))
 
 
 def insert_returning(
@@ -35,22 +57,14 @@ def insert_returning(
     """Insert `rows` and return their ids, in order."""
     if not rows:
         return []
-    statement = table.insert().returning(table.c.id, sort_by_parameter_order=True)
-    return list(connection.scalars(statement, list(rows)))
+    return list(connection.scalars(_insert_returning(table), list(rows)))
 
 
-def update_by_id(
-    connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
-) -> None:
+def update_by_id(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Update `rows`, each a dict with `id` and the same columns."""
     if not rows:
         return
-    columns = [name for name in rows[0] if name != "id"]
-    statement = (
-        table.update()
-        .where(table.c.id == bindparam("id_"))
-        .values({name: bindparam(name + "_") for name in columns})
-    )
+    statement = _update_by_id(table, tuple(name for name in rows[0] if name != "id"))
     renamed = [{name + "_": value for name, value in row.items()} for row in rows]
     connection.execute(statement, renamed)
 

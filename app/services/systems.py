@@ -1,4 +1,4 @@
-"""Systems: the endpoints that notifications go out through; each kind is described by its channel."""
+"""Systems: what notifications go out through; each kind is described by its channel."""
 
 from __future__ import annotations
 
@@ -38,9 +38,6 @@ _HEALTH = {
 }
 
 
-SystemHealth = answered(type="object", properties=_HEALTH)
-
-
 def _of_kind(part: Literal["options", "secrets"]) -> dict[str, Any]:
     """Return the schema of what the channels describe themselves."""
     schemas = [getattr(one, part).model_json_schema() for one in CHANNELS.values()]
@@ -67,11 +64,12 @@ class SystemBody(Answered):
     options: Any = Field(json_schema_extra=_of_kind("options"))
     secrets: Any = Field(
         default={},
+        validate_default=True,
         description="Write-only. What is left out stays, null clears it; an answer says "
         '{"password": {"set": true, "setAt": …}}, which is ignored in a body.',
         json_schema_extra=_of_kind("secrets"),
     )
-    health: SystemHealth = None
+    health: Any = answered("object", properties=_HEALTH)
 
     @field_validator("retry_policy")
     @classmethod

@@ -1,4 +1,4 @@
-"""What claimed deliveries say and to whom: read when they are claimed, then rendered without a database.
+"""What claimed deliveries say and to whom: read when claimed, rendered without a database.
 
 Server, options and recipients are read here and nowhere earlier, so that saving a system or a
 registration re-addresses what waits (product.md 5).
@@ -18,9 +18,9 @@ from sqlalchemy import Connection, func, select
 from app.channels import channel
 from app.channels.base import Channel, Outgoing
 from app.clock import utc_now
-from app.domain.kinds import DeliveryKind, Direction, FailureState, Kind, RecipientState, Why
+from app.domain.kinds import DeliveryKind, Direction, FailureState, Kind, RecipientState
 from app.domain.outcome import still_to_ask
-from app.domain.registration import Recipients, direction_settings
+from app.domain.registration import direction_settings
 from app.models import (
     DeliveryItem,
     DeliveryRecipient,
@@ -31,9 +31,10 @@ from app.models import (
     System,
     Trace,
 )
-from app.rendering.mail import FailureLine, FailureMail, render
+from app.rendering.mail import FailureMail, render
 from app.secrets import Secret
 from app.services.deliver.claims import Claimed
+from app.services.deliver.telling import Teller, Told
 from app.services.installation import Installation
 
 MOST_LISTED = 200
@@ -98,21 +99,14 @@ def load(site: Installation, system: Endpoint, claims: Sequence[Claimed]) -> lis
         told = _failures(connection, claims)
         known = _known(connection, claims)
         registered = _registrations(connection, claims)
+    teller = Teller(site.settings.public_url, system.options.sender_email)
     return [
-        _job(site, system, claimed, told[claimed.id], known[claimed.id], registered)
+        _job(teller, claimed, _Found(told[claimed.id], known[claimed.id], registered))
         for claimed in claims
     ]
 
 
-@dataclass(frozen=True)
-class _Told:
-    """A failure that a delivery tells, with the head of its trace."""
-
-    row: Any
-    trace: str | None
-
-
-def _failures(connection: Connection, claims: Sequence[Claimed]) -> dict[int, list[_Told]]:
+def _failures(connection: Connection, claims: Sequence[Claimed]) -> dict[int, list[Told]]:
     """Read the first failures of each delivery, the latest first."""
     numbered = (
         select(
@@ -132,9 +126,9 @@ def _failures(connection: Connection, claims: Sequence[Claimed]) -> dict[int, li
         .where(numbered.c.place <= MOST_LISTED)
         .order_by(numbered.c.delivery_id, numbered.c.place)
     )
-    told: dict[int, list[_Told]] = defaultdict(list)
+    told: dict[int, list[Told]] = defaultdict(list)
     for row in rows:
-        told[row.delivery_id].append(_Told(row, _head(row.body)))
+        told[row.delivery_id].append(Told(row, _head(row.body)))
     return told
 
 
@@ -193,87 +187,32 @@ def _registrations(connection: Connection, claims: Sequence[Claimed]) -> _Regist
     return found
 
 
-def _job(  # noqa: PLR0913 - one delivery and what was read for it
-    site: Installation,
-    system: Endpoint,
-    claimed: Claimed,
-    told: Sequence[_Told],
-    known: Mapping[str, RecipientState],
-    registered: _Registered,
-) -> Job:
-    row = registered.get((claimed.integration_id or 0, claimed.direction or Direction.FORWARD))
-    current = [item for item in told if _still_told(claimed, item)]
+@dataclass(frozen=True)
+class _Found:
+    """What was read for one delivery."""
+
+    told: Sequence[Told]
+    known: Mapping[str, RecipientState]
+    registered: _Registered
+
+
+def _job(teller: Teller, claimed: Claimed, found: _Found) -> Job:
+    direction = claimed.direction or Direction.FORWARD
+    row = found.registered.get((claimed.integration_id or 0, direction))
+    current = [item for item in found.told if _still_told(claimed, item)]
     if row is None or not current:
-        return Job(claimed, None, (), {}, known)
+        return Job(claimed, None, (), {}, found.known)
     kind = Kind.PROCESSING if claimed.kind is DeliveryKind.DIGEST else Kind.GLOBAL
     people = direction_settings(row).recipients_of(kind)
     roles = dict.fromkeys(people.cc, "cc") | dict.fromkeys(people.to, "to")
-    mail = _mail(site, system, claimed, row, current, people, kind, len(told) - len(current))
-    return Job(claimed, mail, still_to_ask((*people.to, *people.cc), known), roles, known)
+    left_out = len(found.told) - len(current)
+    mail = teller.mail(claimed, row, people, current, max(claimed.item_count - left_out, 1))
+    return Job(
+        claimed, mail, still_to_ask((*people.to, *people.cc), found.known), roles, found.known
+    )
 
 
-def _still_told(claimed: Claimed, item: _Told) -> bool:
+def _still_told(claimed: Claimed, item: Told) -> bool:
     """An entity that succeeded before its mail went out is left out (product.md 4)."""
     resolved = item.row.state is FailureState.RESOLVED
     return not (claimed.kind is DeliveryKind.DIGEST and resolved)
-
-
-def _mail(  # noqa: PLR0913 - gathers what was read into the one value that is rendered
-    site: Installation,
-    system: Endpoint,
-    claimed: Claimed,
-    row: Any,
-    told: Sequence[_Told],
-    people: Recipients,
-    kind: Kind,
-    left_out: int,
-) -> FailureMail:
-    url = site.settings.public_url
-    sender = system.options.sender_email
-    domain = sender.rpartition("@")[2]
-    first = told[-1].row
-    return FailureMail(
-        delivery_id=str(claimed.id),
-        message_id=claimed.message_id or f"<tocsin.{claimed.id}.{first.identity.hex()[:12]}@{domain}>",
-        references=(f"<tocsin.failure.{first.id}.{first.identity.hex()[:12]}@{domain}>",),
-        integration=row.name,
-        system1=row.system1,
-        system2=row.system2,
-        direction=claimed.direction or Direction.FORWARD,
-        kind=kind,
-        why=Why(claimed.why),
-        why_text=claimed.why_text,
-        prefix=row.subject_prefix,
-        include_trace=row.include_error_trace,
-        failures=tuple(_line(item, included=row.include_error_trace) for item in told),
-        total=max(claimed.item_count - left_out, len(told)),
-        since=claimed.episode_since,
-        occurrences=claimed.occurrences,
-        sender=sender,
-        to=people.to,
-        cc=people.cc,
-        link=f"{url}/failures/{kind}/{first.id}",
-        settings_link=f"{url}/integrations/{row.integration_id}/notification",
-        public_url=url,
-        now=utc_now(),
-    )
-
-
-def _line(item: _Told, *, included: bool) -> FailureLine:
-    row = item.row
-    return FailureLine(
-        id=str(row.id),
-        error_code=row.error_code,
-        message=row.message,
-        count=row.count,
-        first_at=row.first_logged_at,
-        last_at=row.last_logged_at,
-        entity_type=row.entity_type,
-        entity_id=row.entity_id,
-        project=row.project,
-        retry_count=row.retry_count,
-        max_retry_count=row.max_retry_count,
-        accessible=row.accessible,
-        trace=item.trace if included else None,
-        trace_lines=(row.lines or 0) if included else 0,
-    )

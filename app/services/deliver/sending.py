@@ -32,7 +32,7 @@ RENEW_SECONDS = 5.0
 class LaneRun:
     """Sends the jobs of a lane that is ours; knows when the lane must be left alone."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what one ownership consists of
+    def __init__(
         self,
         site: Installation,
         lease: Lease,
@@ -49,7 +49,7 @@ class LaneRun:
         self._renewed = clock.monotonic()
 
     def refreshed(self) -> Endpoint:
-        """Read the system anew for the next batch; a changed one ends the connections to the old."""
+        """Read the system anew for the next batch; a change ends the connection to the old one."""
         current = endpoint(self.site, self.lease.system_id)
         if (current.options, current.sealed) != (self.system.options, self.system.sealed):
             self._first.close()
@@ -232,7 +232,8 @@ class Sender:
 
 
 def _request(message: Outgoing) -> str:
-    return f"MAIL FROM {message.sender}, RCPT TO {', '.join(message.recipients)}, {len(message.body):,} bytes"
+    recipients = ", ".join(message.recipients)
+    return f"MAIL FROM {message.sender}, RCPT TO {recipients}, {len(message.body):,} bytes"
 
 
 def _unreadable(error: Exception) -> ChannelError:

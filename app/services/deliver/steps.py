@@ -49,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Stored:
-    """What came of a step: `number` of the started attempt (None: do not send), the lane still ours."""
+    """What came of a step: the `number` of the attempt (None: do not send), the lane still ours."""
 
     number: int | None
     owned: bool

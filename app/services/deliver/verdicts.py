@@ -109,7 +109,9 @@ def _store_recipients(
         for verdict in receipt.recipients
     ]
     if rows:
-        changed = {name: statement.excluded[name] for name in ("role", "state", "code", "text", "at")}
+        changed = {
+            name: statement.excluded[name] for name in ("role", "state", "code", "text", "at")
+        }
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["delivery_id", "address"], set_=changed
@@ -199,9 +201,7 @@ def _report_refusals(
             f"The mail server put off {len(waits)} recipients, the first is {waits[0].address}: "
             f"{waits[0].code} {waits[0].text}. They are asked again at the next dispatch pass."
         )
-        refused.append(
-            OtherError(lease.system_id, ended.integration_id, Fail.SERVER_ERROR, text)
-        )
+        refused.append(OtherError(lease.system_id, ended.integration_id, Fail.SERVER_ERROR, text))
     other_errors.record(connection, refused, now)
 
 
@@ -329,5 +329,3 @@ def _fold(
         )
     )
     return bool(done.rowcount)
-
-

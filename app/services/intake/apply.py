@@ -23,7 +23,9 @@ def identity(body: FailureBody, direction_id: int) -> bytes:
     """Return which failure row `body` belongs to."""
     if body.kind == Kind.GLOBAL:
         return global_identity(direction_id, body.error_code, body.message)
-    return processing_identity(direction_id, body.entity_type, body.entity_id or "", body.error_code)
+    return processing_identity(
+        direction_id, body.entity_type, body.entity_id or "", body.error_code
+    )
 
 
 def take_failure(batch: Batch, report: Report, body: FailureBody) -> FailureRow:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, select, tuple_
+from sqlalchemy import Connection, and_, bindparam, select, tuple_
 
 from app.domain.kinds import DeliveryKind, DeliveryState, Direction, FailureState, Kind
 from app.domain.notifying import Rules
@@ -30,6 +30,79 @@ _FAILURE_COLUMNS = [
     for name in FailureRow.__dataclass_fields__
     if name in Failure.__table__.c
 ]
+
+# Statements of the hot path are built once: building one costs more than running it.
+_LINES = (
+    select(
+        IntegrationDirection.id,
+        IntegrationDirection.integration_id,
+        Integration.key.label("integration_key"),
+        Integration.max_retry_count,
+        IntegrationDirection.direction,
+        IntegrationDirection.active,
+        IntegrationDirection.last_activity_at,
+        IntegrationDirection.last_failure_at,
+        IntegrationDirection.count,
+        IntegrationDirection.occurrences,
+        IntegrationDirection.episode,
+        IntegrationDirection.episode_since,
+    )
+    .join(Integration, Integration.id == IntegrationDirection.integration_id)
+    .where(Integration.key.in_(bindparam("keys", expanding=True)))
+    .order_by(IntegrationDirection.id)
+    .with_for_update(of=IntegrationDirection)
+)
+_REGISTRATIONS = (
+    select(
+        Registration.integration_id,
+        Registration.same_for_backward,
+        Registration.system_id,
+        Lane.id.label("lane_id"),
+        RegistrationDirection.direction,
+        RegistrationDirection.global_enabled,
+        RegistrationDirection.immediately,
+        RegistrationDirection.failure_count,
+        RegistrationDirection.processing_enabled,
+        RegistrationDirection.before_max_retries,
+    )
+    .join(RegistrationDirection, RegistrationDirection.registration_id == Registration.id)
+    .join(Lane, and_(Lane.system_id == Registration.system_id, Lane.row.is_(None)))
+    .where(
+        Registration.integration_id.in_(bindparam("ids", expanding=True)),
+        Registration.active,
+    )
+)
+_REPEATED = select(*_FAILURE_COLUMNS).where(
+    Failure.identity.in_(bindparam("identities", expanding=True))
+)
+_EPISODE = select(*_FAILURE_COLUMNS).where(
+    Failure.direction_id == bindparam("direction_id"),
+    Failure.kind == Kind.GLOBAL,
+    Failure.state == FailureState.OPEN,
+)
+_WAITING = (
+    select(
+        Delivery.id,
+        Delivery.system_id,
+        Delivery.lane_id,
+        Delivery.why,
+        Delivery.why_text,
+        Delivery.reported_at,
+        Delivery.episode_since,
+        Delivery.occurrences,
+    )
+    .where(
+        Delivery.integration_id == bindparam("integration_id"),
+        Delivery.state == DeliveryState.PENDING,
+        Delivery.direction == bindparam("direction"),
+        Delivery.kind == bindparam("kind"),
+        Delivery.due_at.is_(None),
+        Delivery.attempt_count == 0,
+    )
+    .order_by(Delivery.id)
+    .limit(1)
+    .with_for_update()
+)
 
 
 def load(connection: Connection, reports: Sequence[Report], now: datetime) -> Batch:
@@ -66,53 +139,14 @@ def _creatable(
 
 
 def _lines(connection: Connection, keys: set[str]) -> dict[tuple[str, Direction], Lines]:
-    direction = IntegrationDirection
-    rows = connection.execute(
-        select(
-            direction.id,
-            direction.integration_id,
-            Integration.key.label("integration_key"),
-            Integration.max_retry_count,
-            direction.direction,
-            direction.active,
-            direction.last_activity_at,
-            direction.last_failure_at,
-            direction.count,
-            direction.occurrences,
-            direction.episode,
-            direction.episode_since,
-        )
-        .join(Integration, Integration.id == direction.integration_id)
-        .where(Integration.key.in_(keys))
-        .order_by(direction.id)
-        .with_for_update(of=direction)
-    )
+    rows = connection.execute(_LINES, {"keys": list(keys)})
     return {(row.integration_key, row.direction): Lines(**row._mapping) for row in rows}
 
 
-def _add_registrations(
-    connection: Connection, lines: dict[tuple[str, Direction], Lines]
-) -> None:
+def _add_registrations(connection: Connection, lines: dict[tuple[str, Direction], Lines]) -> None:
     """Give each direction the rules of its registration; the same ones for backward if so set."""
-    settings = RegistrationDirection
     ids = {line.integration_id for line in lines.values()}
-    rows = connection.execute(
-        select(
-            Registration.integration_id,
-            Registration.same_for_backward,
-            Registration.system_id,
-            Lane.id.label("lane_id"),
-            settings.direction,
-            settings.global_enabled,
-            settings.immediately,
-            settings.failure_count,
-            settings.processing_enabled,
-            settings.before_max_retries,
-        )
-        .join(settings, settings.registration_id == Registration.id)
-        .join(Lane, and_(Lane.system_id == Registration.system_id, Lane.row.is_(None)))
-        .where(Registration.integration_id.in_(ids), Registration.active)
-    )
+    rows = connection.execute(_REGISTRATIONS, {"ids": list(ids)})
     found = {(row.integration_id, row.direction): row for row in rows}
     for line in lines.values():
         row = found.get((line.integration_id, line.direction))
@@ -145,8 +179,8 @@ def _load_failures(connection: Connection, batch: Batch, reports: Sequence[Repor
         if isinstance(report.body, FailureBody)
     }
     if wanted:
-        query = select(*_FAILURE_COLUMNS).where(Failure.identity.in_(wanted))
-        batch.failures.update({row.identity: _failure(row) for row in connection.execute(query)})
+        rows = connection.execute(_REPEATED, {"identities": list(wanted)})
+        batch.failures.update({row.identity: _failure(row) for row in rows})
     entities = {
         (batch.directions[(report.integration_key, report.direction)].id, entity.entity_id)
         for report in reports
@@ -192,40 +226,14 @@ def _load_episode(connection: Connection, batch: Batch, lines: Lines, loaded: se
     if lines.id in loaded:
         return
     loaded.add(lines.id)
-    query = select(*_FAILURE_COLUMNS).where(
-        Failure.direction_id == lines.id,
-        Failure.kind == Kind.GLOBAL,
-        Failure.state == FailureState.OPEN,
-    )
-    _keep(batch, connection.execute(query))
+    _keep(batch, connection.execute(_EPISODE, {"direction_id": lines.id}))
 
 
 def _waiting(connection: Connection, key: WaitingKey) -> DeliveryRow | None:
     """Read the untried mail that waits for the pass, and lock it against the pass."""
     integration_id, direction, kind = key
     row = connection.execute(
-        select(Delivery)
-        .with_only_columns(
-            Delivery.id,
-            Delivery.system_id,
-            Delivery.lane_id,
-            Delivery.why,
-            Delivery.why_text,
-            Delivery.reported_at,
-            Delivery.episode_since,
-            Delivery.occurrences,
-        )
-        .where(
-            Delivery.integration_id == integration_id,
-            Delivery.state == DeliveryState.PENDING,
-            Delivery.direction == direction,
-            Delivery.kind == kind,
-            Delivery.due_at.is_(None),
-            Delivery.attempt_count == 0,
-        )
-        .order_by(Delivery.id)
-        .limit(1)
-        .with_for_update()
+        _WAITING, {"integration_id": integration_id, "direction": direction, "kind": kind}
     ).first()
     if row is None:
         return None

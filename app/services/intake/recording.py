@@ -127,9 +127,7 @@ class _Repeated:
         self.draft = draft
 
 
-def _take(
-    batch: Batch, item: Prepared, answered: Answered
-) -> _Draft | _Repeated | TocsinError:
+def _take(batch: Batch, item: Prepared, answered: Answered) -> _Draft | _Repeated | TocsinError:
     """Apply one report to the working set, unless its key was answered or it cannot be taken."""
     if item.key is not None and item.key in answered:
         earlier = answered[item.key]

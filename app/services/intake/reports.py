@@ -35,7 +35,9 @@ Trace = Annotated[
 class FailureBody(Shape):
     """A failure of an integration; `id` may stand in the Idempotency-Key header instead."""
 
-    id: Annotated[str, text(128, required=True)] | None = Field(None, description="Idempotency key.")
+    id: Annotated[str, text(128, required=True)] | None = Field(
+        None, description="Idempotency key."
+    )
     kind: Literal["global", "processing"] = Field(
         description="global: the whole cycle stopped; processing: one entity failed."
     )
@@ -76,7 +78,9 @@ class ResolvedEntity(Shape):
 class ActivityBody(Shape):
     """A direction ran and did its work."""
 
-    id: Annotated[str, text(128, required=True)] | None = Field(None, description="Idempotency key.")
+    id: Annotated[str, text(128, required=True)] | None = Field(
+        None, description="Idempotency key."
+    )
     direction: Literal["forward", "backward"] = "forward"
     cycle_id: Annotated[str, text(255, required=True)] | None = None
     processed: Annotated[int, whole(0, MAX_COUNT)] | None = None

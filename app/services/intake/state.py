@@ -146,7 +146,7 @@ class Batch:
 
     def new_mail(self, lines: Lines, kind: DeliveryKind, decision: Decision) -> DeliveryRow:
         """Add a mail of the direction's registration."""
-        assert lines.system_id is not None and lines.lane_id is not None  # noqa: S101, PT018
+        assert lines.system_id is not None and lines.lane_id is not None  # noqa: S101
         mail = DeliveryRow(
             kind=kind,
             integration_id=lines.integration_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from app.domain.kinds import DeliveryState, ErrorType
 from app.models import (
@@ -27,6 +27,17 @@ _FIXED = (
     "first_logged_at"
 ).split()
 _LINES = "last_activity_at last_failure_at count occurrences episode episode_since".split()
+
+_JOINED = (
+    Delivery.__table__.update()
+    .where(Delivery.__table__.c.id == bindparam("mail"))
+    .values(
+        item_count=select(func.count())
+        .where(DeliveryItem.delivery_id == bindparam("mail"))
+        .scalar_subquery(),
+        occurrences=bindparam("in_a_row"),
+    )
+)
 
 
 def write(connection: Connection, batch: Batch) -> None:
@@ -131,13 +142,9 @@ def _write_items(connection: Connection, batch: Batch) -> None:
         for failure in mail.items.values()
     ]
     insert_missing(connection, DeliveryItem.__table__, rows)
-    for mail in joined:
-        count = select(func.count()).where(DeliveryItem.delivery_id == mail.id).scalar_subquery()
-        connection.execute(
-            Delivery.__table__.update()
-            .where(Delivery.__table__.c.id == mail.id)
-            .values(item_count=count, occurrences=mail.occurrences)
-        )
+    if joined:
+        values = [{"mail": mail.id, "in_a_row": mail.occurrences} for mail in joined]
+        connection.execute(_JOINED, values)
 
 
 def _write_cycles(connection: Connection, batch: Batch) -> None:

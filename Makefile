@@ -1,0 +1,77 @@
+# Needs python3 (3.11 or newer) and make; everything else is installed into .venv/ from the lock
+# files. An install is repeated when its lock file or the Python version has changed, or when the
+# last one was interrupted: the stamp is written last.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+UV_COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench soak lock clean venv install install-dev
+
+help:  ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+run: install  ## Start the server on http://127.0.0.1:8000; Ctrl-C stops it
+	@exec $(PY) -m workers
+
+test: install-dev  ## Check format, lint, layers and types, then run the tests
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --quiet --check . || { echo "Not formatted: $(PY) -m ruff format ."; exit 1; }
+	@report=$$($(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()' 2>&1) \
+		|| { echo "$$report"; exit 1; }
+	@$(PY) -m mypy --no-error-summary
+	@$(PY) -m pytest
+
+bench: install-dev  ## Measure speed, memory and scale; prints a table
+	@$(PY) -m bench
+
+soak: install-dev  ## Run the fault tests with all their rounds
+	@ROUNDS=all $(PY) -m pytest tests/faults
+
+lock: install  ## Write both lock files from requirements*.in (UPGRADE=--upgrade: newest versions)
+	@$(PIP) install -qq uv
+	@$(UV_COMPILE) $(UPGRADE) requirements.in --output-file requirements.txt
+	@$(UV_COMPILE) $(UPGRADE) requirements-dev.in --output-file requirements-dev.txt
+
+clean:  ## Remove .venv/ and all caches; the data in var/ stays
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(1): lock file, $(2): stamp
+define install_locked
+	@wanted=$$({ cat $(1); $(PY) --version; } | sha256sum); \
+	if [ "$$wanted" != "$$(cat $(VENV)/$(2) 2>/dev/null)" ]; then \
+		echo "Installing $(1) into $(VENV)/ ..."; \
+		rm -f $(VENV)/$(2); \
+		$(PIP) install -qq --require-hashes --requirement $(1) || exit 1; \
+		echo "$$wanted" > $(VENV)/$(2); \
+	fi
+endef
+
+install: venv
+	$(call install_locked,requirements.txt,installed)
+
+install-dev: install
+	$(call install_locked,requirements-dev.txt,installed-dev)
+
+venv:
+	@if ! $(PY) -c '' 2>/dev/null || ! ls $(VENV)/bin/pip* >/dev/null 2>&1; then \
+		command -v $(PYTHON) >/dev/null \
+			|| { echo "Tocsin needs Python 3.11 or newer: apt-get install python3"; exit 1; }; \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+			|| { echo "Tocsin needs Python 3.11 or newer, this is $$($(PYTHON) --version)"; exit 1; }; \
+		rm -rf $(VENV); \
+		if ! reason=$$($(PYTHON) -m venv $(VENV) 2>&1); then \
+			rm -rf $(VENV); \
+			case "$$reason" in \
+				*ensurepip*|*python3-venv*|*"No module named venv"*) \
+					echo "Python cannot make a virtual environment here: apt-get install python3-venv" ;; \
+				*) echo "$$reason" ;; \
+			esac; \
+			exit 1; \
+		fi; \
+	fi

@@ -1,0 +1,84 @@
+"""Acting: run the job, try a lane, cancel a delivery, delete, resolve and reset a failure."""
+
+from __future__ import annotations
+
+from app.api.endpoints import Call, Reply, endpoint
+from app.domain.kinds import RunCause
+from app.services import dispatch, failures, lanes, outbox
+from app.services.api_keys import Scope
+from app.services.documents import Document, IdText
+from app.services.reading import deliveries as read_deliveries
+from app.services.reading import failures as read_failures
+from app.services.reading import lanes as read_lanes
+from app.services.reading.deliveries import DeliveryWithAttempts
+from app.services.reading.failures import FailureWithTrace
+from app.services.reading.lanes import LaneDocument
+
+OPERATE = Scope.OPERATE
+
+
+class RunRequested(Document):
+    """The pass that sees everything committed before the call."""
+
+    id: IdText
+
+
+@endpoint(
+    "POST", "/dispatch-runs", scope=OPERATE, tag="Dispatch runs", answers={202: RunRequested}
+)
+def request_dispatch_run(call: Call) -> RunRequested:
+    """Run the Post Failure Notification job now.
+
+    The pass sees everything committed before the call; a second one is queued if one is running.
+    """
+    return RunRequested(id=dispatch.request(call.site, RunCause.MANUAL))
+
+
+@endpoint("POST", "/lanes/{id}/try", scope=OPERATE, tag="Lanes", answers={202: LaneDocument})
+def try_lane(call: Call, id: int) -> LaneDocument:
+    """Try a lane now: what waits in it is due at once."""
+    lanes.try_now(call.site, id)
+    return read_lanes.one(call.site, id)
+
+
+@endpoint(
+    "POST",
+    "/deliveries/{id}/cancel",
+    scope=OPERATE,
+    tag="Deliveries",
+    answers={200: DeliveryWithAttempts},
+    refusals=(409,),
+)
+def cancel_delivery(call: Call, id: int) -> DeliveryWithAttempts:
+    """Cancel a delivery that waits; one that is final, or being sent, is a conflict."""
+    outbox.cancel(call.site, id, call.caller.actor)
+    return read_deliveries.one(call.site, id)
+
+
+@endpoint("DELETE", "/failures/{id}", scope=OPERATE, tag="Failures", answers={204: None})
+def delete_failure(call: Call, id: int) -> Reply:
+    """Delete a failure; reported again, it is a new one."""
+    failures.delete(call.site, id, call.caller.actor)
+    return Reply(None)
+
+
+@endpoint(
+    "POST", "/failures/{id}/resolve", scope=OPERATE, tag="Failures", answers={200: FailureWithTrace}
+)
+def resolve_failure(call: Call, id: int) -> FailureWithTrace:
+    """Mark a failure as resolved; reported again, it is open again."""
+    failures.resolve(call.site, id, call.caller.actor)
+    return read_failures.one(call.site, id)
+
+
+@endpoint(
+    "POST",
+    "/failures/{id}/reset-retries",
+    scope=OPERATE,
+    tag="Failures",
+    answers={200: FailureWithTrace},
+)
+def reset_failure_retries(call: Call, id: int) -> FailureWithTrace:
+    """Set the retry count of a failure to 0, so that it may be told once more."""
+    failures.reset_retries(call.site, id, call.caller.actor)
+    return read_failures.one(call.site, id)

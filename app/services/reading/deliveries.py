@@ -1,0 +1,227 @@
+"""Deliveries as they are read: lists by filter, and one with its attempts and decisions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from app.clock import utc_now
+from app.domain.kinds import (
+    FINAL_STATES,
+    DeliveryKind,
+    DeliveryState,
+    EndReason,
+    Fail,
+    Outcome,
+    Verdict,
+)
+from app.errors import NotFound
+from app.models import Attempt, Delivery, DeliveryItem, Integration, System
+from app.services.documents import Document, IdText, Page
+from app.services.installation import Installation
+from app.services.paging import IdFilter, MomentFilter, PageQuery, TextFilter, cut, page_of
+from app.services.reading.decisions import Decision, registered
+from app.services.reading.recipients import Recipient, recipients_of
+from app.services.reading.selecting import equalities, integration_id, newest_first, system_id
+
+MOST_ITEMS = 100
+MOST_ATTEMPTS = 1000
+MAIL = "smtp"
+_SAME = (
+    "id kind state reason confirmed subject created_at due_at finished_at attempt_count "
+    "retries_used item_count"
+).split()
+
+
+class DeliveryQuery(PageQuery):
+    """The filters of /deliveries; times are those of its making."""
+
+    state: DeliveryState | None = None
+    reason: EndReason | None = None
+    kind: DeliveryKind | None = None
+    system: TextFilter | None = Field(None, description="Name of the system.")
+    lane: IdFilter = None
+    integration: TextFilter | None = Field(None, description="Key of the integration.")
+    failure: IdFilter = Field(None, description="Those that tell this failure.")
+    since: MomentFilter | None = Field(None, description="Made at this time or later.")
+    until: MomentFilter | None = Field(None, description="Made before this time.")
+
+
+class DeliveryDocument(Document):
+    """One notification to one system; `dueAt` null: it goes with the next dispatch pass."""
+
+    id: IdText
+    kind: DeliveryKind
+    system: str | None
+    lane: IdText | None
+    state: DeliveryState
+    reason: EndReason | None
+    confirmed: bool
+    overdue: bool = Field(description="A mail that has waited for more than 3 days.")
+    subject: str | None
+    created_at: datetime
+    due_at: datetime | None
+    expires_at: datetime | None = Field(description="Null for mail, which has no end.")
+    finished_at: datetime | None
+    attempt_count: int
+    retries_used: int
+    parent: IdText | None
+    events: list[IdText] = Field(description="The first 100.")
+    failures: list[IdText] = Field(description="The latest 100.")
+    item_count: int
+    recipients: list[Recipient]
+
+
+class AttemptDocument(Document):
+    """One try; `verdict` null: it is under way. `count` equal ones are folded into one."""
+
+    number: int
+    started_at: datetime
+    duration_ms: int | None
+    count: int
+    verdict: Verdict | None
+    reason: Fail | None
+    status: int | None
+    request: str | None
+    answer: str | None
+    transcript: str | None
+
+
+class DeliveryWithAttempts(DeliveryDocument):
+    """One delivery with every try and why it was made."""
+
+    attempts: list[AttemptDocument]
+    decisions: list[Decision]
+
+
+def page(site: Installation, wanted: DeliveryQuery) -> Page[DeliveryDocument]:
+    """Return the deliveries of a filter, newest first."""
+    query = newest_first(_selected().where(*_conditions(wanted)), wanted, (Delivery.id,))
+    with site.store.reading() as connection:
+        rows, cursor = cut(connection.execute(query).all(), wanted.limit, lambda row: (row.id,))
+        fields = _fields(site, connection, rows)
+    return page_of([DeliveryDocument(**one) for one in fields], cursor)
+
+
+def one(site: Installation, delivery_id: int) -> DeliveryWithAttempts:
+    """Return a delivery with its attempts and decisions; raises NotFound."""
+    with site.store.reading() as connection:
+        row = connection.execute(_selected().where(Delivery.id == delivery_id)).first()
+        if row is None:
+            raise NotFound(f"There is no delivery {delivery_id}.")
+        fields = _fields(site, connection, [row])[0]
+        attempts = _attempts(connection, delivery_id)
+    return DeliveryWithAttempts(**fields, attempts=attempts, decisions=[_decision(row)])
+
+
+def _selected() -> Select[Any]:
+    return (
+        select(
+            Delivery.__table__,
+            System.name.label("system"),
+            System.kind.label("system_kind"),
+            Integration.key.label("integration"),
+        )
+        .outerjoin(System, System.id == Delivery.system_id)
+        .outerjoin(Integration, Integration.id == Delivery.integration_id)
+    )
+
+
+def _conditions(wanted: DeliveryQuery) -> list[ColumnElement[bool]]:
+    conditions = equalities(
+        (
+            (Delivery.state, wanted.state),
+            (Delivery.reason, wanted.reason),
+            (Delivery.kind, wanted.kind),
+            (Delivery.lane_id, wanted.lane),
+        )
+    )
+    if wanted.system is not None:
+        conditions.append(Delivery.system_id == system_id(wanted.system))
+    if wanted.integration is not None:
+        conditions.append(Delivery.integration_id == integration_id(wanted.integration))
+    if wanted.failure is not None:
+        item = DeliveryItem
+        telling = select(item.delivery_id).where(item.failure_id == wanted.failure)
+        conditions.append(Delivery.id.in_(telling))
+    if wanted.since is not None:
+        conditions.append(Delivery.created_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(Delivery.created_at < wanted.until)
+    return conditions
+
+
+def _fields(
+    site: Installation, connection: Connection, rows: Sequence[Any]
+) -> list[dict[str, Any]]:
+    told = _told(connection, [row.id for row in rows])
+    people = recipients_of(connection, rows)
+    limit = timedelta(days=site.settings.pending_days)
+    return [_one(row, limit, told[row.id], people[row.id]) for row in rows]
+
+
+def _one(
+    row: Any, limit: timedelta, told: Sequence[int], people: Sequence[Recipient]
+) -> dict[str, Any]:
+    mail, end = row.system_kind == MAIL, row.reported_at + limit
+    waits = row.state not in FINAL_STATES
+    return {name: getattr(row, name) for name in _SAME} | {
+        "system": row.system,
+        "lane": row.lane_id,
+        "overdue": mail and waits and end < utc_now(),
+        "expires_at": None if mail else end,
+        "parent": row.parent_id,
+        "events": [],
+        "failures": told,
+        "recipients": people,
+    }
+
+
+def _told(connection: Connection, ids: Sequence[int]) -> dict[int, list[int]]:
+    """Return the latest failures that each delivery tells."""
+    item = DeliveryItem
+    place = func.row_number().over(partition_by=item.delivery_id, order_by=item.failure_id.desc())
+    numbered = (
+        select(item.delivery_id, item.failure_id, place.label("place"))
+        .where(item.delivery_id.in_(ids))
+        .subquery()
+    )
+    query = (
+        select(numbered.c.delivery_id, numbered.c.failure_id)
+        .where(numbered.c.place <= MOST_ITEMS)
+        .order_by(numbered.c.delivery_id, numbered.c.place)
+    )
+    told: dict[int, list[int]] = defaultdict(list)
+    for delivery_id, failure_id in connection.execute(query).tuples():
+        told[delivery_id].append(failure_id)
+    return told
+
+
+def _attempts(connection: Connection, delivery_id: int) -> list[AttemptDocument]:
+    names = list(AttemptDocument.model_fields)
+    query = (
+        select(*(getattr(Attempt, name) for name in names))
+        .where(Attempt.delivery_id == delivery_id)
+        .order_by(Attempt.number.desc())
+        .limit(MOST_ATTEMPTS)
+    )
+    rows = connection.execute(query).all()
+    return [AttemptDocument(**dict(zip(names, row, strict=True))) for row in reversed(rows)]
+
+
+def _decision(row: Any) -> Decision:
+    """Return why this delivery was made, as it was decided then."""
+    return Decision(
+        at=row.created_at,
+        rule=registered(row.integration),
+        system=row.system,
+        outcome=Outcome.SEND,
+        reason=row.why,
+        text=row.why_text,
+        delivery=str(row.id),
+    )

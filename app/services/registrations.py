@@ -1,0 +1,163 @@
+"""Registrations: who is told of the failures of an integration, and when (S1; product.md 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy.orm import Session, selectinload
+
+from app.domain.kinds import DeliveryKind, Direction, EndReason
+from app.errors import Fault, Invalid, NotFound
+from app.models import Delivery, Integration, Lane, Registration, System
+from app.services import outbox, systems
+from app.services.integrations import INTEGRATIONS, lock_directions
+from app.services.named import Change, Collection, Document, moment
+from app.services.registration_shape import RegistrationBody, configured, put
+
+# What a registration sends; routed events and tests of the integration are not its own.
+KINDS = (
+    DeliveryKind.FAILURE,
+    DeliveryKind.DIGEST,
+    DeliveryKind.INACTIVITY,
+    DeliveryKind.RECOVERY,
+)
+
+
+class Registrations(Collection[Registration, RegistrationBody]):
+    """Registrations by the key of their integration; those that were unregistered are not there."""
+
+    kind: ClassVar[str] = "registration"
+    path: ClassVar[str] = "/registrations"
+    key: ClassVar[str] = "integration"
+    actions: ClassVar[tuple[str, str, str]] = ("register", "update", "unregister")
+    shape = RegistrationBody
+
+    def find(self, session: Session, name: str, *, lock: bool = False) -> Registration | None:
+        """Return the registration of the integration of key `name`."""
+        row = _stored(session, name, lock=lock)
+        return row if row is not None and row.active else None
+
+    def rows(self, session: Session, before: int | None, limit: int) -> Sequence[Registration]:
+        """Return registrations, newest first."""
+        query = select(Registration).where(Registration.active)
+        query = query.order_by(Registration.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(Registration.id < before)
+        return session.scalars(query.options(selectinload(Registration.directions))).all()
+
+    def body(self, session: Session, row: Registration) -> Document:
+        """Return the registration as it is configured."""
+        return {
+            "integration": session.get_one(Integration, row.integration_id).key,
+            "system": session.get_one(System, row.system_id).name,
+            **configured(row),
+        }
+
+    def extras(self, session: Session, row: Registration) -> Document:
+        """Return since when it is registered."""
+        return {"registeredAt": moment(row.registered_at)}
+
+    def address(self, session: Session, name: str) -> None:
+        """Check that there is an integration to register; raises NotFound."""
+        if INTEGRATIONS.find(session, name) is None:
+            raise INTEGRATIONS.missing(name)
+
+    def missing(self, name: str) -> NotFound:
+        """Return the error of an integration that is not registered."""
+        return NotFound(f"The integration {name!r} is not registered.")
+
+    def store(
+        self, change: Change, name: str, row: Registration | None, body: RegistrationBody
+    ) -> Registration:
+        """Check and store; one that was unregistered is revived, and what waits is re-addressed."""
+        session = change.session
+        integration, system = _checked(session, name, body)
+        lock_directions(session, integration.id)
+        same = body.same_for_backward or not integration.bidirectional
+        row = row or _stored(session, name, lock=True) or _new(change, integration)
+        if not row.active:
+            row.active, row.registered_at, row.unregistered_at = True, change.now, None
+            row.updated_at = change.now
+        row.include_error_trace, row.tell_recovery = body.include_error_trace, body.tell_recovery
+        row.same_for_backward, row.system_id = same, system.id
+        put(row, Direction.FORWARD, body.forward)
+        put(row, Direction.BACKWARD, None if same else body.backward)
+        session.flush()
+        _readdress(session, row)
+        return row
+
+    def remove(self, change: Change, row: Registration) -> None:
+        """Unregister: what waits is cancelled, the settings stay as those of a new registration."""
+        session = change.session
+        lock_directions(session, row.integration_id)
+        row.active, row.unregistered_at, row.updated_at = False, change.now, change.now
+        session.flush()
+        outbox.cancel_where(session.connection(), _own(row), EndReason.UNREGISTERED)
+
+
+REGISTRATIONS = Registrations()
+
+
+def _own(row: Registration) -> ColumnElement[bool]:
+    return and_(Delivery.integration_id == row.integration_id, Delivery.kind.in_(KINDS))
+
+
+def _stored(session: Session, key: str, *, lock: bool) -> Registration | None:
+    query = (
+        select(Registration)
+        .join(Integration, Integration.id == Registration.integration_id)
+        .where(Integration.key == key)
+    )
+    return session.scalar(query.with_for_update(of=Registration) if lock else query)
+
+
+def _checked(session: Session, key: str, body: RegistrationBody) -> tuple[Integration, System]:
+    """Return what the body names; raises Invalid, with every fault."""
+    faults = []
+    integration = INTEGRATIONS.find(session, key)
+    system, problem = systems.for_mail(session, body.system)
+    if integration is None:
+        faults.append(Fault("/integration", f"there is no integration {key!r}"))
+    elif integration.bidirectional and not body.same_for_backward and body.backward is None:
+        faults.append(Fault("/backward", "is required where sameForBackward is false"))
+    if problem:
+        faults.append(Fault("/system", problem))
+    if faults or integration is None or system is None:
+        raise Invalid(faults)
+    return integration, system
+
+
+def _new(change: Change, integration: Integration) -> Registration:
+    row = Registration(
+        integration_id=integration.id,
+        active=True,
+        registered_at=change.now,
+        created_at=change.now,
+        updated_at=change.now,
+    )
+    change.session.add(row)
+    return row
+
+
+def _readdress(session: Session, row: Registration) -> None:
+    """Move what waits to the lane of the system that is named now (product.md 5, Saving).
+
+    Recipients need no copy: they are read when a mail is claimed.
+    """
+    lane = session.scalar(
+        select(Lane.id).where(Lane.system_id == row.system_id, Lane.row.is_(None))
+    )
+    table = Delivery.__table__
+    session.connection().execute(
+        table.update()
+        .where(_own(row), outbox.cancellable(), Delivery.lane_id != lane)
+        .values(
+            system_id=row.system_id,
+            lane_id=lane,
+            state="pending",
+            lease_token=None,
+            lease_until=None,
+        )
+    )

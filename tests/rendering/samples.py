@@ -1,0 +1,147 @@
+"""Mails to render, and what a mail program makes of the bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
+from html.parser import HTMLParser
+from typing import Any
+
+from app.domain.kinds import Direction, Kind, Why
+from app.rendering.mail import Attachment, FailureLine, FailureMail, render
+
+NOW = datetime(2026, 11, 3, 10, 46, 5, tzinfo=UTC)
+STARTED = NOW - timedelta(hours=2, minutes=14)
+TRACE = "TraceError: refused\n" + "\n".join(f"\tat step.Runner.run(Step{n})" for n in range(351))
+
+LINE = FailureLine(
+    id="81",
+    error_code="AUTH_401",
+    message="Login refused",
+    count=7,
+    first_at=STARTED,
+    last_at=NOW - timedelta(minutes=1),
+    entity_type=None,
+    entity_id=None,
+    project=None,
+    retry_count=None,
+    max_retry_count=None,
+    accessible=True,
+    trace=TRACE,
+    trace_lines=352,
+)
+MAIL = FailureMail(
+    delivery_id="4711",
+    message_id="<4711@tocsin.example.org>",
+    references=(),
+    integration="Orders EU",
+    system1="Jira",
+    system2="ServiceNow",
+    direction=Direction.FORWARD,
+    kind=Kind.GLOBAL,
+    why=Why.COUNT_REACHED,
+    why_text="The global failure count reached 3.",
+    prefix="[PROD]",
+    include_trace=True,
+    failures=(LINE,),
+    total=1,
+    since=STARTED,
+    occurrences=3,
+    sender="tocsin@example.org",
+    to=("ops@example.org",),
+    cc=(),
+    link="https://tocsin.example.org/failures/global/81",
+    settings_link="https://tocsin.example.org/integrations/12/notification",
+    public_url="https://tocsin.example.org",
+    now=NOW,
+)
+
+
+def failing(**changes: Any) -> FailureMail:
+    """Return the mail about a global failure, changed."""
+    return replace(MAIL, **changes)
+
+
+def line(**changes: Any) -> FailureLine:
+    """Return a failure, changed."""
+    return replace(LINE, **changes)
+
+
+def bug(number: int, **changes: Any) -> FailureLine:
+    """Return the processing failure of one entity."""
+    facts: dict[str, Any] = {
+        "entity_type": "Bug",
+        "entity_id": f"WEB-{number}",
+        "error_code": "FIELD_REQUIRED",
+    }
+    facts |= {"retry_count": 3, "max_retry_count": 3, "project": "WEB"}
+    return line(**(facts | changes))
+
+
+def digest(*failures: FailureLine, **changes: Any) -> FailureMail:
+    """Return the digest of processing failures."""
+    facts: dict[str, Any] = {"kind": Kind.PROCESSING, "why": Why.RETRIES_EXHAUSTED, "since": None}
+    facts |= {"occurrences": None, "failures": failures, "total": len(failures)}
+    return failing(**(facts | changes))
+
+
+class Opened:
+    """A mail as a mail program opens it; raises AssertionError for bytes that need mending."""
+
+    def __init__(self, mail: FailureMail, attachments: tuple[Attachment, ...] = ()) -> None:
+        self.rendered = render(mail, attachments)
+        self.body = self.rendered.body
+        self.message = message_from_bytes(self.body, policy=default)
+        assert [part.defects for part in self.message.walk() if part.defects] == []
+        self.text, self.html = self._part("plain"), self._part("html")
+        self.page = Page(self.html)
+
+    def _part(self, subtype: str) -> str:
+        part = self.message.get_body((subtype,))
+        assert part is not None
+        return str(part.get_content()).replace("\r\n", "\n")
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the headers in their order."""
+        return self.message.keys()
+
+    @property
+    def seen(self) -> str:
+        """Everything that a reader sees: subject, text and the words of the HTML."""
+        return "\n".join((str(self.message["Subject"]), self.text, self.page.words))
+
+
+class Page(HTMLParser):
+    """The elements, attributes and words of an HTML part; asserts that elements nest."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words = ""
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self._open:
+            self.words += data
+
+    def values(self, name: str) -> list[str | None]:
+        """Return the values of all attributes of this name."""
+        return [value for found, value in self.attributes if found == name]
