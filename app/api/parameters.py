@@ -48,7 +48,8 @@ def _pairs(raw: bytes) -> list[tuple[str, str]]:
 
 
 def _as_parameter(found: Fault) -> Fault:
-    return Fault(found.pointer, found.message.replace("of this body", "of this address"))
+    message = found.message.replace("a field of this body", "a parameter of this address")
+    return Fault(found.pointer, message)
 
 
 def number(_name: str, value: str) -> int:

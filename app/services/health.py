@@ -148,12 +148,12 @@ def _no_database() -> Mapping[str, Check]:
 
 def _seen(connection: Connection) -> Mapping[str, datetime]:
     query = select(Process.role, func.max(Process.seen_at)).group_by(Process.role)
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 def _waiting(connection: Connection) -> tuple[int, datetime | None]:
     query = select(func.count(), func.min(Delivery.reported_at)).where(Delivery.state.in_(WAITING))
-    return connection.execute(query).tuples().one()
+    return connection.execute(query).one()
 
 
 def _process(role: str, seen: Mapping[str, datetime], now: datetime) -> Check:

@@ -74,7 +74,7 @@ def _decisions(connection: Connection) -> Iterable[Sample]:
         .where(Failure.decision.is_not(None))
         .group_by(outcome, reason)
     )
-    for row in connection.execute(query).tuples():
+    for row in connection.execute(query):
         yield {"outcome": row[0], "reason": row[1]}, row[2]
 
 
@@ -84,13 +84,13 @@ def _deliveries(connection: Connection) -> Iterable[Sample]:
         .join(System, System.id == Delivery.system_id)
         .group_by(System.name, Delivery.state)
     )
-    for name, state, count in connection.execute(query).tuples():
+    for name, state, count in connection.execute(query):
         yield {"system": name, "state": state}, count
 
 
 def _waiting(connection: Connection) -> Iterator[str]:
     query = select(func.count(), func.min(Delivery.reported_at)).where(Delivery.state.in_(WAITING))
-    count, oldest = connection.execute(query).tuples().one()
+    count, oldest = connection.execute(query).one()
     age = (utc_now() - oldest).total_seconds() if oldest else 0.0
     yield _gauge("waiting", "Deliveries that wait.", [({}, count)])
     yield _gauge("oldest_waiting_seconds", "Age of the oldest of them.", [({}, max(age, 0.0))])
@@ -98,7 +98,7 @@ def _waiting(connection: Connection) -> Iterator[str]:
 
 def _lanes(connection: Connection) -> Iterable[Sample]:
     query = select(Lane.state, func.count()).group_by(Lane.state)
-    found = dict(connection.execute(query).tuples().all())
+    found = dict(connection.execute(query).all())
     for state in ("normal", "retrying", "flushing"):
         yield {"state": state}, next((found[key] for key in found if key == state), 0)
 

@@ -137,6 +137,7 @@ def test_what_is_sent_ahead_of_tls_is_not_believed() -> None:
         error = failed_open(sink.port, encryption="starttls")
 
     assert error.reason is Fail.TLS
+    assert "sent data ahead of TLS" in str(error)
     assert sink.box.verbs == ["EHLO", "STARTTLS"]
 
 

@@ -14,11 +14,13 @@ import re
 import ssl
 import sys
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from app import clock
+from tests.servers.mailbox import Box, Mail
 
 DROP = "drop"  # as a reply: close the connection instead
 SILENCE = "silence"  # as a reply: say nothing, keep the connection
@@ -53,48 +55,6 @@ class Script:
     deaf: bool = False  # never read the body of a mail
     size: int = 0  # announced as SIZE, and kept to
     extensions: list[str] = field(default_factory=lambda: ["PIPELINING", "8BITMIME"])
-
-
-@dataclass(frozen=True)
-class Mail:
-    """A mail that was accepted; `connection` counts from 1."""
-
-    sender: str
-    recipients: tuple[str, ...]
-    body: bytes
-    connection: int
-
-
-class Box:
-    """What a sink got: mails, commands (as they came), and counts."""
-
-    def __init__(self, spool: Path | None = None, *, keep: bool = True) -> None:
-        self.mails: list[Mail] = []
-        self.commands: list[str] = []
-        self.counts: Counter[str] = Counter()
-        self._spool, self._keep = spool, keep
-
-    def take(self, mail: Mail) -> None:
-        """Keep a mail, and write it to the spool: one line of JSON, then its bytes."""
-        self.counts["mails"] += 1
-        self.counts["recipients"] += len(mail.recipients)
-        if self._keep:
-            self.mails.append(mail)
-        if self._spool:
-            envelope = {"sender": mail.sender, "recipients": mail.recipients}
-            path = self._spool / f"{self.counts['mails']:08}.eml"
-            path.write_bytes(json.dumps(envelope).encode() + b"\n" + mail.body)
-
-    def command(self, line: bytes) -> None:
-        """Note a command."""
-        self.counts["commands"] += 1
-        if self._keep:
-            self.commands.append(line.decode("utf-8", "replace"))
-
-    @property
-    def verbs(self) -> list[str]:
-        """The first word of each command so far."""
-        return [line.partition(" ")[0].upper() for line in self.commands]
 
 
 class _Connection(asyncio.Protocol):
@@ -270,6 +230,13 @@ class Sink:
     def connections(self) -> int:
         """The connections so far."""
         return self.box.counts["connections"]
+
+    def wait_for(self, mails: int, seconds: float = 20.0) -> None:
+        """Wait until so many mails have come."""
+        deadline = clock.monotonic() + seconds
+        while self.box.counts["mails"] < mails:
+            assert clock.monotonic() < deadline, f"{self.box.counts} after {seconds} s"
+            clock.sleep(0.01)
 
     async def serve(self) -> None:
         """Serve until `__exit__`."""

@@ -197,7 +197,7 @@ def _told(connection: Connection, ids: Sequence[int]) -> dict[int, list[int]]:
         .order_by(numbered.c.delivery_id, numbered.c.place)
     )
     told: dict[int, list[int]] = defaultdict(list)
-    for delivery_id, failure_id in connection.execute(query).tuples():
+    for delivery_id, failure_id in connection.execute(query):
         told[delivery_id].append(failure_id)
     return told
 

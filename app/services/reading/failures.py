@@ -192,7 +192,7 @@ def _waiting(connection: Connection, rows: Sequence[Any]) -> Waiting:
         .where(Delivery.state.in_(OPEN_STATES), Delivery.system_id.in_(systems))
         .group_by(Delivery.integration_id, Delivery.system_id)
     )
-    return {(key[0], key[1]): key[2] for key in connection.execute(query).tuples()}
+    return {(key[0], key[1]): key[2] for key in connection.execute(query)}
 
 
 def _fields(row: Any, waiting: Waiting) -> dict[str, Any]:
