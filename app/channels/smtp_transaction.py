@@ -8,7 +8,7 @@ from contextlib import suppress
 from app import failpoints
 from app.channels.base import ChannelError, Outgoing, Receipt, Verdict
 from app.channels.smtp_replies import LOGIN, START, Reply, configuration, reason, state, too_large
-from app.channels.smtp_wire import Wire
+from app.channels.smtp_wire import PIPELINING, Wire
 from app.domain.kinds import Fail
 
 ENVELOPE = ("MAIL FROM", "RCPT TO")
@@ -65,7 +65,7 @@ def _envelope(wire: Wire, message: Outgoing, parameters: str) -> list[Reply]:
     conversation = wire.converse(lines)
     first = next(conversation)
     if not first.ok:
-        if wire.pipelining:
+        if PIPELINING in wire.features:
             list(conversation)  # the answers to what is on its way already
         raise _refused(wire, f"the sender {message.sender}", first, _SENDER, endpoint=True)
     replies = list(conversation)

@@ -11,14 +11,14 @@ from app.channels.smtp_replies import CHALLENGE, CLOSING, Reply, receive
 from app.channels.smtp_transcript import Transcript
 from app.domain.kinds import Fail
 
-GREETING = "the greeting"
+GREETING, PIPELINING = "the greeting", "PIPELINING"
 
 
 class Wire:
-    """A connection to one mail server; smtplib is not used as it bounds neither time nor lines.
+    """A connection; smtplib bounds neither time nor lines. `stage` names what is under way.
 
-    `stage` names what is under way. `maybe_sent` is set from the final dot on until its answer was
-    read. Every method raises ChannelError, and has closed the connection when it was lost.
+    `maybe_sent` holds from the final dot until its answer was read. Every method raises
+    ChannelError; when the connection was lost, it is closed.
     """
 
     def __init__(self, stream: Stream, where: str) -> None:
@@ -26,11 +26,6 @@ class Wire:
         self.closed = self.maybe_sent = False
         self.features: dict[str, str] = {}
         self.transcript = Transcript()
-
-    @property
-    def pipelining(self) -> bool:
-        """Whether the server takes several commands at once."""
-        return "PIPELINING" in self.features
 
     def command(self, line: str, *, shown: str | None = None, stage: str | None = None) -> Reply:
         """Send one line and return its reply; `shown` is what the transcript says instead."""
@@ -43,7 +38,7 @@ class Wire:
 
         Without pipelining a line is sent when its reply is asked for, so stopping stops sending.
         """
-        if not self.pipelining:
+        if PIPELINING not in self.features:
             yield from map(self.command, lines)
             return
         self._send(lines)
@@ -71,8 +66,7 @@ class Wire:
             raise self._broken(error) from error
         except ValueError as error:
             raise self.lost(f"{self.where} does not speak SMTP: {error}.") from error
-        hidden = masked and reply.code == CHALLENGE
-        self.transcript.server(f"{reply.code} ***" if hidden else str(reply))
+        self.transcript.server("334 ***" if masked and reply.code == CHALLENGE else str(reply))
         self.maybe_sent = False
         if reply.code == CLOSING:
             raise self.lost(f"{self.where} ended the connection: {reply}", reply)
@@ -81,8 +75,8 @@ class Wire:
     def _broken(self, error: OSError) -> ChannelError:
         if isinstance(error, TimeoutError):
             hint = " Does this port expect TLS from the start?" if self.stage == GREETING else ""
-            text = f"{self.where} did not finish {self.stage} within the TimeOut.{hint}"
-            return self.lost(text, reason=Fail.TIMEOUT)
+            late = f"{self.where} did not finish {self.stage} within the TimeOut.{hint}"
+            return self.lost(late, reason=Fail.TIMEOUT)
         return self.lost(f"{self.where} closed the connection during {self.stage}.")
 
     def encrypt(self, context: ssl.SSLContext, host: str) -> None:
@@ -110,7 +104,7 @@ class Wire:
         self, message: str, reason: Fail, reply: Reply | None = None, *, endpoint: bool = True
     ) -> ChannelError:
         """Return the error of a refusal, with the conversation so far."""
-        if reply is None:
+        if not reply:
             self.transcript.note(message)
         return ChannelError(
             message,
@@ -118,7 +112,7 @@ class Wire:
             endpoint=endpoint,
             permanent=reason is Fail.TOO_LARGE,
             status=reply.code if reply else 0,
-            answer=str(reply) if reply else "",
+            answer=str(reply or ""),
             transcript=self.transcript.text(),
         )
 

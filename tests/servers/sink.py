@@ -15,15 +15,16 @@ import ssl
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from app import clock
 from tests.servers.mailbox import Box, Mail
+from tests.servers.script import DROP, SILENCE, Script
 
-DROP = "drop"  # as a reply: close the connection instead
-SILENCE = "silence"  # as a reply: say nothing, keep the connection
+__all__ = ["DROP", "SILENCE", "Box", "Mail", "Script", "Sink"]
+
 _END = b"\r\n.\r\n"
 _ADDRESS = re.compile(rb":\s*<([^>]*)>")
 _GOOD = {
@@ -35,26 +36,6 @@ _GOOD = {
     "NOOP": "250 2.0.0 Ok",
     "QUIT": "221 2.0.0 Bye",
 }
-
-
-@dataclass
-class Script:
-    """What the sink answers; changed at any time, it holds from the next command on.
-
-    A reply is a line such as "451 4.3.0 later", DROP or SILENCE. Verbs: CONNECT, EHLO, HELO, MAIL,
-    RCPT, DATA, DOT (the end of the mail), RSET, QUIT and what else a client may say.
-    """
-
-    replies: dict[str, str] = field(default_factory=dict)
-    once: dict[str, list[str]] = field(default_factory=dict)  # used up before `replies`
-    recipients: dict[str, str] = field(default_factory=dict)  # reply to RCPT by address
-    delays: dict[str, float] = field(default_factory=dict)  # seconds before a verb's reply
-    drip: float = 0.0  # seconds between the bytes of a reply
-    greylist: bool = False  # 450 at the first RCPT of an address, then its reply
-    black_hole: bool = False  # take connections, never speak
-    deaf: bool = False  # never read the body of a mail
-    size: int = 0  # announced as SIZE, and kept to
-    extensions: list[str] = field(default_factory=lambda: ["PIPELINING", "8BITMIME"])
 
 
 class _Connection(asyncio.Protocol):

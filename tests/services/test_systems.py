@@ -200,7 +200,7 @@ def test_a_name_that_is_taken_is_a_conflict(site: Installation) -> None:
 def test_put_does_not_rename(site: Installation) -> None:
     put_system(site)
     with pytest.raises(Invalid) as error:
-        put_system(site, "Mail", name="Relay")
+        configuring.replace(SYSTEMS, site, ACTOR, "Mail", system_body(name="Relay"))
     assert pointers(error) == ["/name"]
 
 
