@@ -12,7 +12,7 @@ from flask.cli import AppGroup
 
 from app.errors import TocsinError
 from app.logs import one_line
-from app.services import api_keys
+from app.services import api_keys, invariants
 from app.services.installation import installation
 
 P = ParamSpec("P")
@@ -40,6 +40,20 @@ def _told(command: Callable[P, T]) -> Callable[P, T]:
             raise click.ClickException(one_line(str(error))) from error
 
     return run
+
+
+@group.command("check")
+@_told
+def check() -> None:
+    """Test what must be true of the database at any quiet moment; exit code 1 when it is not."""
+    violations = invariants.check(installation())
+    for found in violations:
+        ids = ", ".join(map(str, found.ids))
+        more = ", ..." if found.count > len(found.ids) else ""
+        click.echo(one_line(f"not true of {found.count:,}: {found.text} (ids {ids}{more})"))
+    click.echo(f"{len(violations)} violations")
+    if violations:
+        raise click.exceptions.Exit(1)
 
 
 @keys.command("create")

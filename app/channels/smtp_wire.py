@@ -34,10 +34,7 @@ class Wire:
         return self.read(masked=shown is not None)
 
     def converse(self, lines: Sequence[str]) -> Iterator[Reply]:
-        """Yield the reply to each line; all go in one write when the server pipelines (RFC 2920).
-
-        Without pipelining a line is sent when its reply is asked for, so stopping stops sending.
-        """
+        """Yield the reply to each line; in one write where the server pipelines (RFC 2920)."""
         if PIPELINING not in self.features:
             yield from map(self.command, lines)
             return
@@ -73,11 +70,11 @@ class Wire:
         return reply
 
     def _broken(self, error: OSError) -> ChannelError:
-        if isinstance(error, TimeoutError):
-            hint = " Does this port expect TLS from the start?" if self.stage == GREETING else ""
-            late = f"{self.where} did not finish {self.stage} within the TimeOut.{hint}"
-            return self.lost(late, reason=Fail.TIMEOUT)
-        return self.lost(f"{self.where} closed the connection during {self.stage}.")
+        if not isinstance(error, TimeoutError):
+            return self.lost(f"{self.where} closed the connection during {self.stage}.")
+        hint = " Does this port expect TLS from the start?" if self.stage == GREETING else ""
+        late = f"{self.where} did not finish {self.stage} within the TimeOut.{hint}"
+        return self.lost(late, reason=Fail.TIMEOUT)
 
     def encrypt(self, context: ssl.SSLContext, host: str) -> None:
         """Go on under TLS; what the server said before is forgotten (RFC 3207, 4.2)."""

@@ -43,8 +43,10 @@ def headline(mail: FailureMail) -> str:
 
 
 def route(mail: FailureMail) -> str:
-    """Return the two systems in the direction that failed."""
+    """Return the two systems in the direction that failed; unnamed ones: the integration."""
     ends = [cut(one_line(name), _LONGEST_NAME) for name in (mail.system1, mail.system2)]
+    if not all(ends):
+        return cut(one_line(mail.integration), _LONGEST_NAME)
     return " → ".join(ends if mail.direction is Direction.FORWARD else reversed(ends))
 
 
@@ -98,6 +100,8 @@ def _in_a_row(mail: FailureMail) -> str:
 def _own_name(mail: FailureMail) -> str:
     """Return the integration's name, unless it only says what the route says."""
     name = one_line(mail.integration)
+    if route(mail) == cut(name, _LONGEST_NAME):
+        return ""
     rest = name.casefold()
     for system in sorted((one_line(mail.system1), one_line(mail.system2)), key=len, reverse=True):
         rest = rest.replace(system.casefold(), " ")

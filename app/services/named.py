@@ -26,14 +26,16 @@ BASE = "/api/v1"
 MOST_USES = 100
 
 
-def answered(kind: str | list[str], **schema: Any) -> Any:
+def answered(kind: str, *, nullable: bool = False, **schema: Any) -> Any:
     """Return a field that answers add: accepted and ignored in a body (api.md, Configuring)."""
-    return Field(None, json_schema_extra={"type": kind, **schema, "readOnly": True})  # type: ignore[dict-item]
+    one = {"type": kind, **schema}
+    shown = {"anyOf": [one, {"type": "null"}]} if nullable else one
+    return Field(None, json_schema_extra={**shown, "readOnly": True})
 
 
 def answered_time() -> Any:
     """Return a time that answers add."""
-    return answered(["string", "null"], format="date-time")
+    return answered("string", nullable=True, format="date-time")
 
 
 _USE: Document = {
@@ -48,7 +50,7 @@ class Answered(Shape):
     id: Any = answered("string", description="The server's own id.")
     created_at: Any = answered_time()
     updated_at: Any = answered_time()
-    health: Any = answered(["object", "null"])
+    health: Any = answered("object", nullable=True)
     used_by: Any = answered("array", items=_USE)
 
 

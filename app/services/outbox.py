@@ -89,6 +89,12 @@ def quarantine(connection: Connection, delivery_id: int, lost: int, now: datetim
     )
 
 
+def reject(connection: Connection, delivery_id: int, text: str, now: datetime) -> None:
+    """End a delivery that can never be sent as it is, in the caller's transaction."""
+    bury(connection, delivery_id, EndReason.REJECTED, text, now)
+    forget_told(connection, [delivery_id])
+
+
 def bury(
     connection: Connection, delivery_id: int, reason: EndReason, text: str, now: datetime
 ) -> None:
@@ -101,6 +107,7 @@ def bury(
             state=DeliveryState.DEAD,
             reason=reason,
             finished_at=now,
+            started=False,
             lease_token=None,
             lease_until=None,
         )

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    String,
+    Table,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.errors import StorageUnavailable
@@ -67,6 +79,39 @@ def update_by_id(connection: Connection, table: Table, rows: Sequence[dict[str, 
     statement = _update_by_id(table, tuple(name for name in rows[0] if name != "id"))
     renamed = [{name + "_": value for name, value in row.items()} for row in rows]
     connection.execute(statement, renamed)
+
+
+def where_pairs(connection: Connection, columns: Sequence[Any], left: Any, right: Any) -> Select[Any]:
+    """Return the SELECT of `columns` where (left, right) is among the `pairs` it is executed with.
+
+    A join, as SQLite scans the whole table for `(a, b) IN (…)`. To be executed with `pair_values`.
+    """
+    return _where_pairs(connection.dialect.name, tuple(columns), left, right)
+
+
+@cache
+def _where_pairs(dialect: str, columns: tuple[Any, ...], left: Any, right: Any) -> Select[Any]:
+    pairs, first, second = _pairs(dialect)
+    return select(*columns).select_from(pairs).join(left.table, (left == first) & (right == second))
+
+
+def _pairs(dialect: str) -> tuple[FromClause, ColumnElement[Any], ColumnElement[Any]]:
+    if dialect == "sqlite":
+        rows = func.json_each(bindparam("pairs", type_=String)).table_valued("value")
+        value = rows.c.value
+        return rows, func.json_extract(value, "$[0]"), func.json_extract(value, "$[1]")
+    firsts = bindparam("firsts", type_=postgresql.ARRAY(BigInteger))
+    seconds = bindparam("seconds", type_=postgresql.ARRAY(String))
+    table = func.unnest(firsts, seconds).table_valued("first", "second").render_derived()
+    return table, table.c.first, table.c.second
+
+
+def pair_values(connection: Connection, pairs: Iterable[tuple[int, str]]) -> dict[str, Any]:
+    """Return what the statement of `where_pairs` is executed with."""
+    wanted = sorted(pairs)
+    if connection.dialect.name == "sqlite":
+        return {"pairs": json.dumps(wanted)}
+    return {"firsts": [one for one, _ in wanted], "seconds": [one for _, one in wanted]}
 
 
 def patiently(work: Callable[[], R]) -> R:

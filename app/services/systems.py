@@ -31,10 +31,16 @@ def _known_kind(value: Any) -> str:
 
 
 Kind = Annotated[str, Rule(_known_kind, {"type": "string", "enum": list(CHANNELS)})]
+
+
+def _or_null(schema: Document) -> Document:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
 _HEALTH = {
     "state": {"type": "string", "enum": ["ok", "failing", "unknown"]},
-    "lastDeliveryAt": {"type": ["string", "null"], "format": "date-time"},
-    "lastError": {"type": ["object", "null"]},
+    "lastDeliveryAt": _or_null({"type": "string", "format": "date-time"}),
+    "lastError": _or_null({"type": "object"}),
 }
 
 
@@ -59,7 +65,7 @@ class SystemBody(Answered):
     retry_policy: Any = Field(
         None,
         description="Mail has none: it waits for the dispatch pass.",
-        json_schema_extra={"type": ["object", "null"]},
+        json_schema_extra=_or_null({"type": "object"}),
     )
     options: Any = Field(json_schema_extra=_of_kind("options"))
     secrets: Any = Field(

@@ -69,21 +69,19 @@ def test_the_type_of_a_body_is_read_with_its_parameters(client: FlaskClient, kin
     assert answer.status_code == 202
 
 
-class _Unread(io.RawIOBase):
+class _Unread(io.BytesIO):
     """A body that must not be read."""
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, _buffer: Any) -> int:
+    def read(self, *_: Any) -> bytes:
         raise AssertionError("the body was read")
+
+    readinto = readline = read  # type: ignore[assignment]
 
 
 def test_a_body_over_8_mib_is_413_before_it_is_read(client: FlaskClient) -> None:
     answer = client.post(
         PATH,
-        input_stream=_Unread(),
-        content_length=bodies.MAX_BODY + 1,
+        input_stream=_Unread(bytes(bodies.MAX_BODY + 1)),
         content_type="application/json",
     )
     assert is_problem(answer, 413)

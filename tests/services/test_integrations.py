@@ -171,26 +171,13 @@ def test_deleting_takes_failures_along_and_leaves_deliveries_as_history(
     set_up(site)
     put_integration(site, "other")
     unregister(site)
-    (direction,) = [row.id for row in direction_rows(site) if row.direction is Direction.FORWARD][
-        :1
-    ]
+    directions_of_jira = direction_ids(site)[:2]
     waits, sent = waiting_mail(site), waiting_mail(site, state=DeliveryState.DELIVERED)
     ids = failures(site, 1201)
     tells(site, sent, ids[:10])
     (foreign,) = failures(site, 1, "other")
-    with site.store.writing() as connection:
-        connection.execute(
-            CountedCycle.__table__.insert(),
-            [
-                {
-                    "direction_id": direction,
-                    "cycle_id": str(n),
-                    "episode": 1,
-                    "created_at": utc_now(),
-                }
-                for n in range(700)
-            ],
-        )
+    for direction in directions_of_jira:
+        cycles(site, direction, 700)
     integrations.delete(site, ACTOR, "jira")
     assert [count_of(site, one) for one in (Failure, DeliveryItem, CountedCycle)] == [1, 0, 0]
     assert [count_of(site, one) for one in (Registration, RegistrationDirection)] == [0, 0]
@@ -204,10 +191,17 @@ def test_deleting_takes_failures_along_and_leaves_deliveries_as_history(
     assert audited(site)[-1].action == "delete"
 
 
-def direction_rows(site: Installation) -> list[Any]:
-    query = select(IntegrationDirection.__table__).order_by(IntegrationDirection.id)
+def direction_ids(site: Installation) -> list[int]:
+    query = select(IntegrationDirection.id).order_by(IntegrationDirection.id)
     with site.store.reading() as connection:
-        return list(connection.execute(query))
+        return list(connection.scalars(query))
+
+
+def cycles(site: Installation, direction: int, number: int) -> None:
+    row = {"direction_id": direction, "episode": 1, "created_at": utc_now()}
+    rows = [row | {"cycle_id": str(n)} for n in range(number)]
+    with site.store.writing() as connection:
+        connection.execute(CountedCycle.__table__.insert(), rows)
 
 
 def test_a_stale_deletion_deletes_no_failure(site: Installation) -> None:

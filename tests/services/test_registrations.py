@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from sqlalchemy import select
 
 from app.domain.kinds import DeliveryKind, DeliveryState, Direction, EndReason
 from app.errors import Invalid, NotFound
-from app.models import Delivery, Failure, RegistrationDirection
+from app.models import Delivery, Failure, Integration, RegistrationDirection
 from app.services import configuring
 from app.services.installation import Installation
+from app.services.integrations import lock_directions
 from app.services.registration_shape import RegistrationBody
 from app.services.registrations import REGISTRATIONS
 from app.shapes import parse
@@ -245,6 +247,19 @@ def test_unregistering_cancels_what_waits_and_lets_it_be_told_again(site: Instal
     assert row_of(site, Failure, cancelled).told_episode is None
     assert row_of(site, Failure, sent).told_delivery_id == delivered
     assert audited(site)[-1].action == "unregister"
+
+
+def test_unregistering_waits_for_the_report_that_is_being_stored(site: Installation) -> None:
+    """Else its mail would be decided by the registration, and wait for nobody."""
+    set_up(site)
+    with ThreadPoolExecutor(1) as pool:
+        with site.store.session() as session:
+            (jira,) = session.scalars(select(Integration.id))
+            lock_directions(session, jira)
+            done = pool.submit(unregister, site)
+            with pytest.raises(TimeoutError):
+                done.result(timeout=0.3)
+        done.result(timeout=10)
 
 
 def test_what_waits_for_another_integration_is_left_alone(site: Installation) -> None:

@@ -6,6 +6,7 @@ registration re-addresses what waits (product.md 5).
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,8 @@ from app.services.deliver.claims import Claimed
 from app.services.deliver.telling import Teller, Told
 from app.services.installation import Installation
 
+log = logging.getLogger(__name__)
+
 MOST_LISTED = 200
 TRACE_HEAD = 64 * 1024
 
@@ -64,7 +67,8 @@ class Endpoint:
 class Job:
     """One delivery with all that is needed to send it.
 
-    `mail` is complete but for the time of the attempt; `None`: it tells nothing any more.
+    `mail` is complete but for the time of the attempt; `None`: it tells nothing any more, or,
+    where `broken` says why, it cannot be read.
     `asked` are the recipients without a final verdict; `known` the verdicts so far.
     """
 
@@ -73,6 +77,7 @@ class Job:
     asked: tuple[str, ...]
     roles: Mapping[str, str]
     known: Mapping[str, RecipientState]
+    broken: str | None = None
 
     def build(self, number: int) -> tuple[str, Outgoing]:
         """Return the subject and the message of attempt `number`."""
@@ -101,7 +106,7 @@ def load(site: Installation, system: Endpoint, claims: Sequence[Claimed]) -> lis
         registered = _registrations(connection, claims)
     teller = Teller(site.settings.public_url, system.options.sender_email)
     return [
-        _job(teller, claimed, _Found(told[claimed.id], known[claimed.id], registered))
+        _readable(teller, claimed, _Found(told[claimed.id], known[claimed.id], registered))
         for claimed in claims
     ]
 
@@ -194,6 +199,16 @@ class _Found:
     told: Sequence[Told]
     known: Mapping[str, RecipientState]
     registered: _Registered
+
+
+def _readable(teller: Teller, claimed: Claimed, found: _Found) -> Job:
+    """Return the job of a delivery; one that cannot be read must not keep the others."""
+    try:
+        return _job(teller, claimed, found)
+    except Exception as error:
+        log.exception("delivery %s cannot be read", claimed.id)
+        text = f"Delivery {claimed.id} cannot be read ({type(error).__name__}); see the log."
+        return Job(claimed, None, (), {}, found.known, broken=text)
 
 
 def _job(teller: Teller, claimed: Claimed, found: _Found) -> Job:

@@ -47,6 +47,12 @@ class Courier:
         """Run `work` on a thread of the pool; an error is logged, and the sweep comes again."""
         return self._pool.submit(self._safely, work)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a thread holds a lane or looks for one."""
+        with self._guard:
+            return bool(self._busy)
+
     def stop(self) -> None:
         """Take nothing new, wait for what is being sent (bounded by its time-outs)."""
         self._stopping.set()

@@ -188,6 +188,7 @@ class Sender:
             roles=job.roles,
             known=job.known,
             stands=self._is_first,
+            probe=self._run.lease.state is LaneState.RETRYING,
             unreadable=unreadable,
         )
 
@@ -216,6 +217,9 @@ class Sender:
     def _drop(self, job: Job) -> None:
         """End a delivery that tells nobody or nothing any more, with its reason."""
         with self._run.site.store.writing(durable=False) as connection:
+            if job.broken is not None:
+                outbox.reject(connection, job.claimed.id, job.broken, clock.utc_now())
+                return
             reason = EndReason.UNREGISTERED if job.mail is None else EndReason.REMOVED
             outbox.cancel_where(connection, Delivery.id == job.claimed.id, reason)
 

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, select
 from app.channels.base import ChannelError, Receipt
 from app.domain.kinds import (
     DeliveryState,
-    EndReason,
     Fail,
     LaneState,
     RecipientState,
@@ -32,7 +31,8 @@ class Ended:
     """How one attempt ended.
 
     `stands` is whether a failure of the endpoint stands for all that was due with it (not when an
-    additional connection of a working lane failed). `unreadable`: it can never be sent as it is.
+    additional connection of a working lane failed). `probe`: the lane was retrying when it began,
+    so that a success ends that. `unreadable`: it can never be sent as it is.
     """
 
     delivery_id: int
@@ -46,6 +46,7 @@ class Ended:
     roles: Mapping[str, str] = field(default_factory=dict)
     known: Mapping[str, RecipientState] = field(default_factory=dict)
     stands: bool = True
+    probe: bool = False
     unreadable: bool = False
 
 
@@ -83,7 +84,7 @@ def _store_receipt(
     else:
         _wait_for_pass(connection, lease, ended)
     _report_refusals(connection, lease, ended, receipt, now)
-    if lease.state is LaneState.RETRYING and anyone:
+    if ended.probe and anyone:
         _back_to_normal(connection, lease, now)
 
 
@@ -238,8 +239,7 @@ def _store_error(
         transcript=error.transcript,
     )
     if ended.unreadable:
-        outbox.bury(connection, ended.delivery_id, EndReason.REJECTED, str(error), now)
-        outbox.forget_told(connection, [ended.delivery_id])
+        outbox.reject(connection, ended.delivery_id, str(error), now)
     elif error.endpoint:
         _release(connection, lease, ended)
         if ended.stands:

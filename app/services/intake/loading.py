@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select, tuple_
+from sqlalchemy import Connection, and_, bindparam, select, text
 
 from app.domain.kinds import DeliveryKind, DeliveryState, Direction, FailureState, Kind
 from app.domain.notifying import Rules
@@ -24,6 +24,7 @@ from app.services import integrations, preferences
 from app.services.intake.apply import identity
 from app.services.intake.reports import ActivityBody, FailureBody, Report
 from app.services.intake.state import Batch, DeliveryRow, FailureRow, Lines, WaitingKey
+from app.services.sql import pair_values, where_pairs
 
 _FAILURE_COLUMNS = [
     Failure.__table__.c[name]
@@ -80,6 +81,8 @@ _EPISODE = select(*_FAILURE_COLUMNS).where(
     Failure.kind == Kind.GLOBAL,
     Failure.state == FailureState.OPEN,
 )
+# The condition of the index deliveries_open, in its words: SQLite takes the index for no others.
+_OPEN = text("deliveries.state IN ('pending', 'leased', 'stored')")
 _WAITING = (
     select(
         Delivery.id,
@@ -93,6 +96,7 @@ _WAITING = (
     )
     .where(
         Delivery.integration_id == bindparam("integration_id"),
+        _OPEN,
         Delivery.state == DeliveryState.PENDING,
         Delivery.direction == bindparam("direction"),
         Delivery.kind == bindparam("kind"),
@@ -188,12 +192,10 @@ def _load_failures(connection: Connection, batch: Batch, reports: Sequence[Repor
         for entity in report.body.resolved_entities
     }
     if entities:
-        query = select(*_FAILURE_COLUMNS).where(
-            Failure.kind == Kind.PROCESSING,
-            Failure.state == FailureState.OPEN,
-            tuple_(Failure.direction_id, Failure.entity_id).in_(entities),
-        )
-        _keep(batch, connection.execute(query))
+        table = Failure.__table__.c
+        query = where_pairs(connection, _FAILURE_COLUMNS, table.direction_id, table.entity_id)
+        query = query.where(table.kind == Kind.PROCESSING, table.state == FailureState.OPEN)
+        _keep(batch, connection.execute(query, pair_values(connection, entities)))
 
 
 def _keep(batch: Batch, rows: Any) -> None:
@@ -213,11 +215,10 @@ def _load_cycles(connection: Connection, batch: Batch, reports: Sequence[Report]
     }
     if not wanted:
         return
-    cycle = CountedCycle
-    query = select(cycle.direction_id, cycle.cycle_id, cycle.episode).where(
-        tuple_(cycle.direction_id, cycle.cycle_id).in_(wanted)
-    )
-    for row in connection.execute(query):
+    cycle = CountedCycle.__table__.c
+    columns = (cycle.direction_id, cycle.cycle_id, cycle.episode)
+    query = where_pairs(connection, columns, cycle.direction_id, cycle.cycle_id)
+    for row in connection.execute(query, pair_values(connection, wanted)):
         batch.cycles.add((row.direction_id, row.cycle_id, row.episode))
         batch.failed_cycles.add((row.direction_id, row.cycle_id))
 

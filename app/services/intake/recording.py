@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection
 
 from app.clock import utc_now
 from app.errors import Conflict, NotFound, TocsinError
@@ -20,7 +20,7 @@ from app.services.intake.loading import load
 from app.services.intake.reports import Answer, FailureBody, Report, Result
 from app.services.intake.state import Batch, FailureRow, TraceRow
 from app.services.intake.writing import write
-from app.services.sql import insert, patiently
+from app.services.sql import insert, pair_values, patiently, where_pairs
 from app.storage import Contended
 
 ClientKey = tuple[int, str]
@@ -110,10 +110,10 @@ def _answered(connection: Connection, prepared: Sequence[Prepared]) -> Answered:
     keys = {item.key for item in prepared if item.key is not None}
     if not keys:
         return {}
-    table = Idempotency
-    query = select(table).where(tuple_(table.api_key_id, table.client_id).in_(keys))
+    table = Idempotency.__table__
+    query = where_pairs(connection, tuple(table.c), table.c.api_key_id, table.c.client_id)
     found: Answered = {}
-    for row in connection.execute(query):
+    for row in connection.execute(query, pair_values(connection, keys)):
         draft = _Draft(row.body_hash)
         draft.document, draft.stored = dict(row.answer), True
         found[(row.api_key_id, row.client_id)] = draft

@@ -1,0 +1,1 @@
+"""`python -m bench`: starts the real product and measures it from outside (docs/bench.md)."""

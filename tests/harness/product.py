@@ -1,0 +1,220 @@
+"""The real product as real processes: started, asked, killed, checked; always ended.
+
+Nothing here knows the inside: environment, pid files, HTTP, Redis and the command line.
+"""
+
+from __future__ import annotations
+
+import http
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from redis import Redis
+
+from app import clock
+from tests.harness.client import BROKEN, Api
+from tests.harness.waiting import PATIENCE, eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+PROCESSES = ("redis-1", "web-1", "web-2", "worker-1", "scheduler-1")
+
+
+def free_port() -> int:
+    """Return a port of loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process runs; a dead one that nobody has buried does not."""
+    stat = _stat(pid)
+    return bool(stat) and stat[0] not in "ZX"
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text.rpartition(")")[2].split()
+
+
+class Product:
+    """One installation in a directory (a short path, as it holds a unix socket)."""
+
+    def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
+        self.data = directory
+        self.run_dir = directory / "run"
+        self.port = free_port()
+        self.api = Api(self.port)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+        self.environ = {**kept, **environ, "TOCSIN_PORT": str(self.port)}
+        self.output_file = directory.with_suffix(".log")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    # Starting and stopping
+
+    def launch(self, **more: str) -> subprocess.Popen[bytes]:
+        """Start the supervisor and return at once; `more` are settings without TOCSIN_."""
+        assert self._process is None or self._process.poll() is not None, "it runs already"
+        settings = {f"TOCSIN_{name}": value for name, value in more.items()}
+        with self.output_file.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "workers"],
+                cwd=ROOT,
+                env=self.environ | settings,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self._process
+
+    def start(self, **more: str) -> Product:
+        """Start it and wait until every check of /readyz is well."""
+        process = self.launch(**more)
+
+        def look() -> bool:
+            assert process.poll() is None, self.output
+            return self.ready()
+
+        eventually("a ready product", look)
+        return self
+
+    def stop(self) -> float:
+        """Stop it by SIGTERM; return how many seconds that took. Fails when anything is left."""
+        assert self._process is not None
+        family, began = self._family(), clock.monotonic()
+        self._process.terminate()
+        code = self._process.wait(PATIENCE)
+        took = clock.monotonic() - began
+        assert code == 0, f"it ended with {code}: {self.output}"
+        assert not [pid for pid in family if alive(pid)], "a process is left"
+        return took
+
+    def clean_up(self) -> None:
+        """End whatever is left."""
+        self.api.close()
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.kill_all()
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far, over all starts."""
+        return self.output_file.read_text(encoding="utf-8", errors="replace")
+
+    # Its processes
+
+    @property
+    def supervisor(self) -> int:
+        """The pid of the supervisor, which this harness started."""
+        assert self._process is not None
+        return self._process.pid
+
+    def pid(self, name: str, other_than: int = 0) -> int:
+        """Return the pid of a process, waiting until there is one that is not `other_than`."""
+
+        def look() -> int:
+            found = self._pid_now(name)
+            return found if found != other_than and alive(found) else 0
+
+        return eventually(f"{name} to run", look)
+
+    def _pid_now(self, name: str) -> int:
+        try:
+            return int((self.run_dir / f"{name}.pid").read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to one process, a child of our own supervisor; return its pid."""
+        pid = self.pid(name)
+        stat = _stat(pid)
+        if stat:
+            assert int(stat[1]) == self.supervisor, f"{name}.pid names a process of others"
+            os.kill(pid, number)
+        return pid
+
+    def kill_all(self) -> None:
+        """Kill -9 of every process at once, the supervisor first so that it restarts nothing."""
+        family = self._family()
+        for pid in (self.supervisor, *family):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        assert self._process is not None
+        self._process.wait(PATIENCE)
+        eventually("their end", lambda: not any(map(alive, family)))
+
+    def _family(self) -> list[int]:
+        """Return the children of our supervisor that have a pid file."""
+        pids = [self._pid_now(path.stem) for path in self.run_dir.glob("*-*.pid")]
+        return [pid for pid in pids if (s := _stat(pid)) and int(s[1]) == self.supervisor]
+
+    def restarted(self, name: str, before: int) -> int:
+        """Wait until another process than `before` has the name, and return its pid."""
+        return self.pid(name, other_than=before)
+
+    # What it says
+
+    def ready(self) -> bool:
+        """Say whether every check of /readyz is well."""
+        try:
+            answer = self.api.ask("GET", "/readyz", timeout=5)
+        except BROKEN:
+            return False
+        return answer.status == http.HTTPStatus.OK and answer.document["status"] == "ok"
+
+    def redis(self) -> Redis:
+        """Return a client of its Redis; the caller closes it."""
+        url = self.environ.get("TOCSIN_REDIS_URL")
+        if url:
+            return Redis.from_url(url)
+        path = os.path.relpath(self.run_dir / "redis.sock")
+        own = str(self.run_dir / "redis.sock")
+        return Redis(unix_socket_path=min(path, own, key=len))
+
+    def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `flask tocsin …` on the installation."""
+        return subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "wsgi", "tocsin", *arguments],
+            cwd=ROOT,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def check(self) -> None:
+        """Fail when `flask tocsin check` finds a broken invariant."""
+        found = self.flask("check")
+        assert (found.returncode, found.stdout) == (0, "0 violations\n"), found
+
+    # Fail points
+
+    @property
+    def marker(self) -> Path:
+        """The file that remembers that the armed point has fired."""
+        return self.run_dir / "failpoint.fired"
+
+    @property
+    def fired(self) -> bool:
+        """Whether the armed point has killed its process."""
+        return self.marker.exists()
+
+    def rearm(self) -> None:
+        """Let the armed point fire once more."""
+        self.marker.unlink(missing_ok=True)
+
+
