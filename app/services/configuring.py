@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from pydantic_core import PydanticCustomError
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -30,6 +31,7 @@ from app.services.named import (
 from app.services.paging import cut, read_cursor
 from app.services.sql import patiently
 from app.shapes import Shape, parse
+from app.shapes import text as text_of
 from app.storage import Contended
 
 T = TypeVar("T")
@@ -78,7 +80,8 @@ def replace(  # noqa: PLR0913, PLR0917 - who does what to which thing, on which 
     def work(change: Change) -> Saved:
         row = coll.find(change.session, name, lock=True)
         _require(condition, row)
-        coll.address(change.session, name)
+        if row is None:
+            _check_name(coll, change.session, name)
         return _save(coll, change, name, row, body)
 
     return run(site, actor, work)
@@ -183,6 +186,15 @@ def _take_turn(site: Installation, session: Session) -> None:
 def _require(condition: Condition | None, row: Row | None) -> None:
     if condition is not None:
         condition(None if row is None else version(row))
+
+
+def _check_name(coll: Collection[R, B], session: Session, name: str) -> None:
+    """Check a name that comes from a path, as no shape has seen it."""
+    coll.address(session, name)
+    try:
+        text_of(coll.longest, required=True, line=True).check(name)
+    except PydanticCustomError as error:
+        raise Invalid([Fault(f"/{coll.key}", error.message())]) from error
 
 
 def _name_in(coll: Collection[R, B], body: B) -> str | None:

@@ -28,8 +28,8 @@ MOST_USES = 100
 
 def answered(kind: str, *, nullable: bool = False, **schema: Any) -> Any:
     """Return a field that answers add: accepted and ignored in a body (api.md, Configuring)."""
-    one = {"type": kind, **schema}
-    shown = {"anyOf": [one, {"type": "null"}]} if nullable else one
+    one: Document = {"type": kind, **schema}
+    shown: Document = {"anyOf": [one, {"type": "null"}]} if nullable else one
     return Field(None, json_schema_extra={**shown, "readOnly": True})
 
 
@@ -95,6 +95,7 @@ class Collection(ABC, Generic[R, B]):
     # What the audit log calls making, changing and taking away.
     actions: ClassVar[tuple[str, str, str]] = ("create", "update", "delete")
     renames: ClassVar[bool] = False
+    longest: ClassVar[int] = 255  # characters of a name
     shape: type[B]
 
     @abstractmethod

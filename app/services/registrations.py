@@ -45,7 +45,9 @@ class Registrations(Collection[Registration, RegistrationBody]):
         query = query.order_by(Registration.id.desc()).limit(limit)
         if before is not None:
             query = query.where(Registration.id < before)
-        return session.scalars(query.options(selectinload(Registration.directions))).all()
+        found = session.scalars(query.options(selectinload(Registration.directions))).all()
+        _read_names(session, found)
+        return found
 
     def body(self, session: Session, row: Registration) -> Document:
         """Return the registration as it is configured."""
@@ -98,6 +100,13 @@ class Registrations(Collection[Registration, RegistrationBody]):
 
 
 REGISTRATIONS = Registrations()
+
+
+def _read_names(session: Session, rows: Sequence[Registration]) -> None:
+    """Read what a page of registrations names in two statements, and hold it for the session."""
+    integrations = select(Integration).where(Integration.id.in_(row.integration_id for row in rows))
+    named = select(System).where(System.id.in_({row.system_id for row in rows}))
+    session.info["named"] = [*session.scalars(integrations), *session.scalars(named)]
 
 
 def _own(row: Registration) -> ColumnElement[bool]:

@@ -21,7 +21,8 @@ from app.shapes import Rule, fault, text
 # The kinds whose waiting mail follows the dispatch pass, and which a registration may name.
 MAIL_KINDS = ("smtp",)
 
-Name = Annotated[str, text(100, required=True, line=True)]
+LONGEST_NAME = 100
+Name = Annotated[str, text(LONGEST_NAME, required=True, line=True)]
 
 
 def _known_kind(value: Any) -> str:
@@ -104,6 +105,7 @@ class Systems(Collection[System, SystemBody]):
     path: ClassVar[str] = "/systems"
     key: ClassVar[str] = "name"
     renames: ClassVar[bool] = True
+    longest: ClassVar[int] = LONGEST_NAME
     shape = SystemBody
 
     def find(self, session: Session, name: str, *, lock: bool = False) -> System | None:

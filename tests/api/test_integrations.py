@@ -13,13 +13,13 @@ URL = "/api/v1/integrations"
 def test_a_first_report_makes_an_integration_that_can_be_configured(client: FlaskClient) -> None:
     report = {"kind": "global", "message": "it failed"}
     assert client.post(f"{URL}/nightly/failures", json=report).status_code == 202
-    document = client.get(f"{URL}/nightly").json
+    document = client.get(f"{URL}/nightly").get_json()
     assert document["forward"]["status"] == "active"
     assert document["forward"]["count"] == 1
     assert document["forward"]["lastFailureAt"]
     assert document["forward"]["failingSince"]
     assert document["backward"]["count"] == 0
-    assert client.patch(f"{URL}/nightly", json={"name": "Nightly"}).json["name"] == "Nightly"
+    assert client.patch(f"{URL}/nightly", json={"name": "Nightly"}).get_json()["name"] == "Nightly"
 
 
 def test_the_setting_decides_whether_a_report_makes_an_integration(client: FlaskClient) -> None:
@@ -35,7 +35,7 @@ def test_a_registered_one_is_unregistered_before_it_is_deleted(
     set_up(site)
     answer = client.delete(f"{URL}/jira")
     assert answer.status_code == 409
-    (use,) = answer.json["usedBy"]
+    (use,) = answer.get_json()["usedBy"]
     assert use == {"kind": "registration", "name": "jira", "url": "/api/v1/registrations/jira"}
     assert client.delete(use["url"]).status_code == 204
     assert client.delete(f"{URL}/jira").status_code == 204

@@ -216,7 +216,9 @@ def test_the_mail_that_told_a_failure_is_named_with_its_time(
 def test_decisions_say_by_which_registration_and_keep_their_history(
     client: FlaskClient, site: Installation
 ) -> None:
-    rows.registration(site, rows.integration(site), rows.system(site))
+    mail = rows.system(site)
+    rows.lane(site, mail)
+    rows.registration(site, rows.integration(site), mail)
     for _ in range(3):
         failure = reported(client)
     page = client.get(f"/api/v1/failures/{failure}/decisions").get_json()

@@ -27,7 +27,7 @@ def put(client: FlaskClient, **fields: Any) -> Any:
 
 def faults(answer: Any) -> dict[str, str]:
     assert answer.status_code == 422
-    return {error["pointer"]: error["message"] for error in answer.json["errors"]}
+    return {error["pointer"]: error["message"] for error in answer.get_json()["errors"]}
 
 
 @pytest.mark.parametrize("number", ["0", "21", "1.5", '"x"', "1e400", "null"])
@@ -49,8 +49,8 @@ def test_a_wrong_address_is_named_among_the_right_ones(client: FlaskClient) -> N
 def test_one_text_with_addresses_is_answered_as_a_list(client: FlaskClient) -> None:
     typed = "Ops <ops@corp.example>; b@corp.example\nb@corp.example"
     answer = put(client, forward={"recipients": typed, "cc": ""})
-    assert answer.json["forward"]["recipients"] == ["ops@corp.example", "b@corp.example"]
-    assert answer.json["forward"]["cc"] == []
+    assert answer.get_json()["forward"]["recipients"] == ["ops@corp.example", "b@corp.example"]
+    assert answer.get_json()["forward"]["cc"] == []
 
 
 def test_asking_for_nothing_says_what_to_do_instead(client: FlaskClient) -> None:
@@ -77,9 +77,9 @@ def test_unregistering_stops_mail_and_registering_again_starts_it(client: FlaskC
 
     def decided() -> str:
         failures = "/api/v1/integrations/jira/failures"
-        failure = client.post(failures, json=report).json["failure"]["id"]
+        failure = client.post(failures, json=report).get_json()["failure"]["id"]
         answer = client.get(f"/api/v1/failures/{failure}/decisions")
-        return str(answer.json["items"][0]["reason"])
+        return str(answer.get_json()["items"][0]["reason"])
 
     put(client)
     assert decided() == "retries_exhausted"

@@ -75,68 +75,68 @@ def test_post_makes_one_and_says_where(client: FlaskClient, case: Case) -> None:
     answer = client.post(API + case.path, json=body)
     assert answer.status_code == 201
     assert answer.headers["Location"] == case.url
-    assert client.get(case.url).json == answer.json
+    assert client.get(case.url).get_json() == answer.get_json()
     assert client.post(API + case.path, json=body).status_code == 409
 
 
 def test_post_needs_the_name(client: FlaskClient, case: Case) -> None:
     answer = client.post(API + case.path, json=case.body)
     assert answer.status_code == 422
-    assert answer.json["errors"] == [{"pointer": f"/{case.key}", "message": "is required"}]
+    assert answer.get_json()["errors"] == [{"pointer": f"/{case.key}", "message": "is required"}]
 
 
 def test_put_makes_one_and_then_replaces_it(client: FlaskClient, case: Case) -> None:
     made = client.put(case.url, json=case.body)
     assert (made.status_code, made.headers["Location"]) == (201, case.url)
     again = client.put(case.url, json=case.body)
-    assert (again.status_code, again.json) == (200, made.json)
+    assert (again.status_code, again.get_json()) == (200, made.get_json())
     assert "Location" not in again.headers
 
 
 def test_what_answers_add_is_accepted_and_ignored(client: FlaskClient, case: Case) -> None:
-    document = client.put(case.url, json=case.body).json
+    document = client.put(case.url, json=case.body).get_json()
     again = client.put(
         case.url, json={**document, "id": "999", "createdAt": "1970-01-01T00:00:00Z"}
     )
-    assert (again.status_code, again.json) == (200, document)
+    assert (again.status_code, again.get_json()) == (200, document)
     patched = client.patch(case.url, json=document)
-    assert (patched.status_code, patched.json) == (200, document)
+    assert (patched.status_code, patched.get_json()) == (200, document)
 
 
 def test_patch_merges(client: FlaskClient, case: Case) -> None:
-    before = client.put(case.url, json=case.body).json
+    before = client.put(case.url, json=case.body).get_json()
     answer = client.patch(case.url, json=case.change, content_type="application/merge-patch+json")
     assert answer.status_code == 200
-    assert contains(answer.json, case.change)
-    assert answer.json["id"] == before["id"]
-    assert answer.json["updatedAt"] >= before["updatedAt"]
-    assert client.get(case.url).json == answer.json
+    assert contains(answer.get_json(), case.change)
+    assert answer.get_json()["id"] == before["id"]
+    assert answer.get_json()["updatedAt"] >= before["updatedAt"]
+    assert client.get(case.url).get_json() == answer.get_json()
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "POST"])
 def test_a_wrong_body_is_refused_and_changes_nothing(
     client: FlaskClient, case: Case, site: Installation, method: str
 ) -> None:
-    before = client.put(case.url, json=case.body).json
+    before = client.put(case.url, json=case.body).get_json()
     rows = len(audited(site))
     url = API + case.path if method == "POST" else case.url
     body = case.wrong if method == "PATCH" else case.body | case.wrong | {"colour": "red"}
     answer = client.open(url, method=method, json=body)
     assert answer.status_code == 422
     assert answer.content_type == "application/problem+json"
-    pointers = [error["pointer"] for error in answer.json["errors"]]
+    pointers = [error["pointer"] for error in answer.get_json()["errors"]]
     assert any(pointer.startswith(f"/{next(iter(case.wrong))}") for pointer in pointers)
     assert ("/colour" in pointers) is (method != "PATCH")
-    assert client.get(case.url).json == before
+    assert client.get(case.url).get_json() == before
     assert len(audited(site)) == rows
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 def test_what_is_not_there_is_404(client: FlaskClient, case: Case, method: str) -> None:
-    body = None if method == "GET" else {}
+    body: dict[str, Any] | None = None if method == "GET" else {}
     answer = client.open(case.url, method=method, json=body)
     assert answer.status_code == 404
-    assert case.name in answer.json["detail"]
+    assert case.name in answer.get_json()["detail"]
 
 
 def test_delete_takes_it_away(client: FlaskClient, case: Case) -> None:
@@ -157,7 +157,7 @@ def test_a_stale_if_match_is_412_and_changes_nothing(
     body = None if method == "DELETE" else case.body
     answer = client.open(case.url, method=method, json=body, headers={"If-Match": old})
     assert answer.status_code == 412
-    assert client.get(case.url).json == new.json
+    assert client.get(case.url).get_json() == new.get_json()
     fresh = {"If-Match": f'"other", {new.headers["ETag"]}'}
     assert client.open(case.url, method=method, json=body, headers=fresh).status_code < 300
 
@@ -172,10 +172,10 @@ def pages(client: FlaskClient, url: str) -> list[list[dict[str, Any]]]:
     found, cursor = [], ""
     while True:
         answer: TestResponse = client.get(f"{url}?limit=2{cursor}")
-        found.append(answer.json["items"])
-        if answer.json["next"] is None:
+        found.append(answer.get_json()["items"])
+        if answer.get_json()["next"] is None:
             return found
-        cursor = f"&cursor={answer.json['next']}"
+        cursor = f"&cursor={answer.get_json()['next']}"
 
 
 @pytest.mark.parametrize("case", [SYSTEM, INTEGRATION])
@@ -186,7 +186,7 @@ def test_lists_are_pages_newest_first(client: FlaskClient, case: Case) -> None:
     assert [[item[case.key] for item in items] for items in found] == [
         ["n4", "n3"], ["n2", "n1"], ["n0"],
     ]  # fmt: skip
-    assert found[2][0] == client.get(f"{API}{case.path}/n0").json
+    assert found[2][0] == client.get(f"{API}{case.path}/n0").get_json()
 
 
 @pytest.mark.parametrize(("scope", "status"), [("report", 403), ("read", 200), ("operate", 200)])
@@ -235,6 +235,6 @@ def test_the_audit_log_names_the_key(client: FlaskClient, site: Installation, ca
 
 
 def test_every_resource_stands_in_the_openapi_document(client: FlaskClient, case: Case) -> None:
-    paths = client.get(f"{API}/openapi.json").json["paths"]
+    paths = client.get(f"{API}/openapi.json").get_json()["paths"]
     assert set(paths[API + case.path]) == {"get", "post"}
     assert set(paths[f"{API}{case.path}/{{name}}"]) == {"get", "put", "patch", "delete"}

@@ -18,36 +18,36 @@ DEFAULTS = {
 
 
 def test_get_shows_every_setting(client: FlaskClient) -> None:
-    assert client.get(URL).json == DEFAULTS
+    assert client.get(URL).get_json() == DEFAULTS
 
 
 def test_patch_changes_one_and_put_replaces_all(client: FlaskClient) -> None:
-    assert client.patch(URL, json={"paused": True}).json == {**DEFAULTS, "paused": True}
+    assert client.patch(URL, json={"paused": True}).get_json() == {**DEFAULTS, "paused": True}
     answer = client.put(URL, json={"repeatIntervalMinutes": 5})
-    assert answer.json == {**DEFAULTS, "repeatIntervalMinutes": 5}
-    assert client.get(URL).json == answer.json
+    assert answer.get_json() == {**DEFAULTS, "repeatIntervalMinutes": 5}
+    assert client.get(URL).get_json() == answer.get_json()
 
 
 def test_every_wrong_setting_is_named(client: FlaskClient) -> None:
     body = {"paused": 1, "repeatIntervalMinutes": 0, "colour": "red"}
     answer = client.put(URL, json=body)
     assert answer.status_code == 422
-    assert {error["pointer"] for error in answer.json["errors"]} == {
+    assert {error["pointer"] for error in answer.get_json()["errors"]} == {
         "/paused", "/repeatIntervalMinutes", "/colour",
     }  # fmt: skip
     body = {"postNotificationSchedule": "Hourly", "smtpSystemForNotification": "Nobody"}
     answer = client.patch(URL, json=body)
-    assert {error["pointer"] for error in answer.json["errors"]} == {
+    assert {error["pointer"] for error in answer.get_json()["errors"]} == {
         "/postNotificationSchedule", "/smtpSystemForNotification",
     }  # fmt: skip
-    assert client.get(URL).json == DEFAULTS
+    assert client.get(URL).get_json() == DEFAULTS
 
 
 def test_a_stale_if_match_is_412(client: FlaskClient) -> None:
     old = {"If-Match": client.get(URL).headers["ETag"]}
     assert client.patch(URL, json={"paused": True}, headers=old).status_code == 200
     assert client.put(URL, json={}, headers=old).status_code == 412
-    assert client.get(URL).json["paused"] is True
+    assert client.get(URL).get_json()["paused"] is True
 
 
 def test_only_admins_change_settings(client: FlaskClient, site: Installation) -> None:

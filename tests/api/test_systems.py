@@ -22,9 +22,18 @@ def test_any_name_of_one_line_has_its_path(client: FlaskClient, name: str) -> No
     url = f"{URL}/{quote(name, safe='')}"
     answer = client.put(url, json={"kind": "smtp", "options": NO_LOGIN})
     assert answer.status_code == 201
-    assert answer.json["name"] == name
+    assert answer.get_json()["name"] == name
     assert answer.headers["Location"] == url
-    assert client.get(url).json == answer.json
+    assert client.get(url).get_json() == answer.get_json()
+
+
+@pytest.mark.parametrize("name", ["x" * 101, "two%0Alines", "nul%00", "%20", "%ff", "%ED%A0%80"])
+def test_a_name_that_cannot_be_stored_is_refused_in_the_path_too(
+    client: FlaskClient, name: str
+) -> None:
+    answer = client.put(f"{URL}/{name}", json={"kind": "smtp", "options": NO_LOGIN})
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.get_json()["errors"]] == ["/name"]
 
 
 def test_the_password_is_in_no_answer_no_log_and_no_audit_row(
@@ -52,7 +61,7 @@ def test_the_password_is_in_no_answer_no_log_and_no_audit_row(
 
 def test_an_answer_tells_only_that_a_secret_is_set_and_since_when(client: FlaskClient) -> None:
     body = {"kind": "smtp", "options": OPTIONS, "secrets": {"password": CANARY}}
-    secrets = client.put(f"{URL}/Mail", json=body).json["secrets"]
+    secrets = client.put(f"{URL}/Mail", json=body).get_json()["secrets"]
     assert list(secrets) == ["password"]
     assert set(secrets["password"]) == {"set", "setAt"}
     assert secrets["password"]["set"] is True
@@ -87,7 +96,7 @@ def test_each_wrong_field_is_named(
     body = {"kind": "smtp", "options": NO_LOGIN, **fields}
     answer = client.put(f"{URL}/Mail", json=body)
     assert answer.status_code == 422
-    assert pointer in [error["pointer"] for error in answer.json["errors"]]
+    assert pointer in [error["pointer"] for error in answer.get_json()["errors"]]
     assert client.get(f"{URL}/Mail").status_code == 404
 
 
@@ -98,8 +107,8 @@ def test_deleting_one_in_use_names_each_use(client: FlaskClient, site: Installat
     answer = client.delete(f"{URL}/Mail")
     assert answer.status_code == 409
     use = {"kind": "registration", "name": "a b", "url": "/api/v1/registrations/a%20b"}
-    assert answer.json["usedBy"] == [use]
-    assert client.get(f"{URL}/Mail").json["usedBy"] == [use]
+    assert answer.get_json()["usedBy"] == [use]
+    assert client.get(f"{URL}/Mail").get_json()["usedBy"] == [use]
     assert client.get(use["url"]).status_code == 200
 
 

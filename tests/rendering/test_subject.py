@@ -24,6 +24,10 @@ TWELVE = tuple(bug(number) for number in range(12))
             "[PROD] Jira → ServiceNow failing: AUTH_401 Login refused (3 in a row) · Orders EU",
         ),
         (
+            failing(system1="", system2=""),
+            "[PROD] Orders EU failing: AUTH_401 Login refused (3 in a row)",
+        ),
+        (
             failing(direction=Direction.BACKWARD, occurrences=1, prefix=""),
             "ServiceNow → Jira failing: AUTH_401 Login refused · Orders EU",
         ),

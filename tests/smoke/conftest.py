@@ -1,7 +1,42 @@
-"""The fixtures of tests over real processes."""
+"""The fixtures of the stories: one product per database for all that do not end it."""
 
 from __future__ import annotations
 
-from tests.harness.fixtures import installed, post, product
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ADMIN_KEY, DATABASES
+from tests.harness.client import Api
+from tests.harness.fixtures import calm, installation, installed, post, product
+from tests.harness.product import Product
 
 __all__ = ["installed", "post", "product"]
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def database(request: pytest.FixtureRequest) -> str:
+    """Which database the test runs on; of the session, so that its tests come together."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def running(database: str, request: pytest.FixtureRequest) -> Iterator[Product]:
+    """The product that the stories share; each uses names of its own, and the pass is on demand."""
+
+    def new_database(directory: Path) -> dict[str, str]:
+        environ = {"TOCSIN_DATA_DIR": str(directory), "TOCSIN_API_KEY": ADMIN_KEY}
+        if database == "postgresql":
+            environ["TOCSIN_DATABASE_URL"] = request.getfixturevalue("postgresql").new()
+        return environ
+
+    with installation(new_database) as made:
+        yield calm(made)
+        made.check()
+
+
+@pytest.fixture
+def api(running: Product) -> Api:
+    """A client of the shared product."""
+    return running.api

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from tests.workers.helpers import Running
+from tests.workers.helpers import Running, wait_for
+from workers.embedded_redis import binary
 
 
 class Launch(Protocol):
@@ -16,6 +18,18 @@ class Launch(Protocol):
 
     def __call__(self, *arguments: str, **environ: str) -> Running:
         """Start it with these arguments and settings."""
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Run a real Redis server of the session's own; returns its socket."""
+    directory = tmp_path_factory.mktemp("redis")
+    path = directory / "redis.sock"
+    command = [str(binary()), "--port", "0", "--unixsocket", str(path), "--save", ""]
+    with subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL) as server:
+        wait_for("the socket of Redis", path.exists)
+        yield path
+        server.kill()
 
 
 @pytest.fixture

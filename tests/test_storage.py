@@ -1,0 +1,157 @@
+"""The database: one writer at a time with a bounded wait, times as they were, plain errors."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app import clock
+from app.clock import from_micros, to_micros
+from app.errors import StorageUnavailable
+from app.models import Preference
+from app.services.installation import Installation
+from app.storage import WriteLock
+
+
+def test_two_writers_take_turns(tmp_path: Path) -> None:
+    # two locks on one file: as two processes would hold them
+    first, second = WriteLock(tmp_path / "lock"), WriteLock(tmp_path / "lock")
+    inside = 0
+    most = 0
+
+    def write(lock: WriteLock) -> None:
+        nonlocal inside, most
+        for _ in range(50):
+            with lock.held():
+                inside += 1
+                most = max(most, inside)
+                inside -= 1
+
+    with ThreadPoolExecutor(8) as pool:
+        for future in [pool.submit(write, lock) for lock in (first, second) * 4]:
+            future.result()
+
+    assert most == 1
+
+
+def test_who_cannot_write_in_time_is_told_so_and_may_write_later(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    lock = WriteLock(path)
+
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable, match="busy"), lock.held(timeout=0.05):
+            pytest.fail("the lock is not ours")
+
+    os.close(descriptor)
+    with lock.held(timeout=10):
+        pass
+
+
+def test_a_lock_that_came_too_late_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    lock = WriteLock(path)
+    with pytest.raises(StorageUnavailable), lock.held(timeout=0.05):
+        pytest.fail("the lock is not ours")
+
+    os.close(descriptor)
+
+    with WriteLock(path).held(timeout=10):
+        assert threading.active_count() >= 1
+
+
+def test_a_fork_does_not_inherit_the_lock(tmp_path: Path) -> None:
+    lock = WriteLock(tmp_path / "lock")
+    with lock.held():
+        child = os.fork()
+        if child == 0:
+            other = WriteLock(tmp_path / "lock")
+            try:
+                with other.held(timeout=0.05):
+                    os._exit(1)
+            except StorageUnavailable:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(1970, 1, 1, tzinfo=UTC),
+        datetime(2026, 3, 29, 2, 30, 0, 123_456, tzinfo=timezone(timedelta(hours=1))),
+        datetime(9998, 1, 1, tzinfo=UTC),
+        datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+    ],
+)
+def test_a_time_is_read_as_it_was_written(site: Installation, moment: datetime) -> None:
+    with site.store.writing() as connection:
+        values = {"name": "t", "value": None, "updated_at": moment}
+        connection.execute(Preference.__table__.insert().values(values))
+    with site.store.reading() as connection:
+        query = Preference.__table__.select().where(Preference.name == "t")
+        row = connection.execute(query).one()
+
+    assert row.updated_at == moment
+    assert row.updated_at.tzinfo is UTC
+    assert from_micros(to_micros(moment)) == moment
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="zone"):
+        to_micros(datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
+
+
+def test_an_error_rolls_everything_back(site: Installation) -> None:
+    with pytest.raises(RuntimeError), site.store.writing() as connection:
+        values = {"name": "t", "value": 1, "updated_at": clock.utc_now()}
+        connection.execute(Preference.__table__.insert().values(values))
+        raise RuntimeError
+
+    with site.store.reading() as connection:
+        query = Preference.__table__.select().where(Preference.name == "t")
+        assert connection.execute(query).one_or_none() is None
+
+
+def test_a_commit_survives_a_power_cut_where_it_was_promised(
+    database: str, site: Installation
+) -> None:
+    found = {}
+    for durable in (True, False):
+        with site.store.writing(durable=durable) as connection:
+            name = "synchronous" if database == "sqlite" else "synchronous_commit"
+            statement = f"PRAGMA {name}" if database == "sqlite" else f"SHOW {name}"
+            found[durable] = str(connection.execute(text(statement)).scalar())
+
+    assert found == (
+        {True: "2", False: "1"} if database == "sqlite" else {True: "on", False: "off"}
+    )
+
+
+def test_a_database_that_is_locked_from_outside_is_a_plain_error(
+    database: str, site: Installation
+) -> None:
+    if database == "sqlite":
+        engine = site.store.engine
+        with engine.connect() as other:
+            other.exec_driver_sql("COMMIT")
+            other.exec_driver_sql("BEGIN IMMEDIATE")
+            with engine.connect() as mine:
+                mine.exec_driver_sql("PRAGMA busy_timeout=50")
+            with pytest.raises(StorageUnavailable, match="locked"), site.store.writing():
+                pytest.fail("the database is locked")
+            other.exec_driver_sql("ROLLBACK")
+    else:
+        with pytest.raises(StorageUnavailable), site.store.writing() as connection:
+            connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    with site.store.writing() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
