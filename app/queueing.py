@@ -30,6 +30,8 @@ WAKE_LIST = "tocsin:wake"
 WAKE_SET = "tocsin:awake"
 RUNS = "runs"
 SHORT_SECONDS = 0.2
+# A Redis that hangs must not hold the drain, which then looks into the database.
+LONG_SECONDS = 5.0
 
 # A lane is pushed only if it is not waiting already, so that a burst costs one wake-up.
 _WAKE = """
@@ -53,13 +55,13 @@ class JsonJob(Job):
         super().__init__(id, connection, serializer or JSONSerializer)
 
 
-def connect(settings: Settings, *, patient: bool) -> Redis:
-    """Return a client; an impatient one (web) gives up after 0.2 s without a retry."""
+def connect(settings: Settings, *, seconds: float | None = None) -> Redis:
+    """Return a client that gives up after `seconds` without a retry; None: it is patient."""
     manner: dict[str, Any] = {"health_check_interval": 30}
-    if not patient:
+    if seconds is not None:
         manner = {
-            "socket_timeout": SHORT_SECONDS,
-            "socket_connect_timeout": SHORT_SECONDS,
+            "socket_timeout": seconds,
+            "socket_connect_timeout": seconds,
             "retry": Retry(NoBackoff(), 0),
         }
     if settings.redis_url is not None:
@@ -79,7 +81,7 @@ class Alarm:
     def client(self) -> Redis:
         """The impatient client, made at first use (after the fork)."""
         if self._client is None:
-            self._client = connect(self._settings, patient=False)
+            self._client = connect(self._settings, seconds=SHORT_SECONDS)
             self._script = self._client.register_script(_WAKE)
         return self._client
 

@@ -207,7 +207,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     """Return the options of the engine: parameters hidden from errors, pools for many threads."""
     common: dict[str, Any] = {"hide_parameters": True, "pool_size": 8, "max_overflow": 40}
     if settings.sqlite:
-        connect = {"timeout": WAIT_SECONDS, "check_same_thread": False}
-        return common | {"connect_args": connect}
-    connect = {"connect_timeout": 5, "application_name": "tocsin"}
-    return common | {"connect_args": connect, "pool_pre_ping": True, "pool_timeout": WAIT_SECONDS}
+        common["connect_args"] = {"timeout": WAIT_SECONDS, "check_same_thread": False}
+        return common
+    common["connect_args"] = {"connect_timeout": 5, "application_name": "tocsin"}
+    return common | {"pool_pre_ping": True, "pool_timeout": WAIT_SECONDS}

@@ -105,9 +105,7 @@ _EMPTY = """
 """
 
 
-def settings_in(
-    directory: Path, database_url: str | None = None, **more: str
-) -> config.Settings:
+def settings_in(directory: Path, database_url: str | None = None, **more: str) -> config.Settings:
     """Return settings with `directory` as data directory; `more` are variables without TOCSIN_."""
     environ = {
         "DATA_DIR": str(directory / "data"),

@@ -70,7 +70,7 @@ class Drainer:
             popped = self._client.brpop([WAKE_LIST], timeout=WAIT_SECONDS)
             if popped is None:
                 return None
-            name = bytes(popped[1]).decode()
+            name = _text(popped[1])
             # Only from here on a new wake-up for it counts; what came before is seen below.
             self._client.srem(WAKE_SET, name)
         except (RedisError, OSError) as error:
@@ -128,6 +128,10 @@ class Drainer:
             return queue_drain(self._client)
         except (RedisError, OSError):
             return False
+
+
+def _text(name: bytes | str) -> str:
+    return name if isinstance(name, str) else name.decode()
 
 
 def queue_drain(client: Redis) -> bool:

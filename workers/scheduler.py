@@ -56,7 +56,7 @@ class Keeper:
 def run(app: Flask) -> None:
     """Run until SIGTERM; ends with an error when Redis stays away, to be started again."""
     site = installation(app)
-    client = connect(site.settings, patient=True)
+    client = connect(site.settings)
     keeper, engine = Keeper(site, client), scheduler(client)
     keeper.tend()
     reach(13)

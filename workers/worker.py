@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from app.queueing import JsonJob, connect, queue
+from app.queueing import LONG_SECONDS, JsonJob, connect, queue
 from app.services.installation import installation
 from workers import jobs  # noqa: F401 - imported before the first job is looked up
 from workers.drain import Drainer, bind, queue_drain
@@ -40,8 +40,8 @@ class DrainingWorker(SimpleWorker):
 def run(app: Flask) -> None:
     """Work until SIGTERM; ends with an error when Redis stays away, to be started again."""
     site = installation(app)
-    client = connect(site.settings, patient=True)
-    drainer = Drainer(site, client)
+    client = connect(site.settings)
+    drainer = Drainer(site, connect(site.settings, seconds=LONG_SECONDS))
     bind(drainer)
     worker = DrainingWorker(
         [queue(client)],

@@ -23,9 +23,7 @@ class RunRequested(Document):
     id: IdText
 
 
-@endpoint(
-    "POST", "/dispatch-runs", scope=OPERATE, tag="Dispatch runs", answers={202: RunRequested}
-)
+@endpoint("POST", "/dispatch-runs", scope=OPERATE, tag="Dispatch runs", answers={202: RunRequested})
 def request_dispatch_run(call: Call) -> RunRequested:
     """Run the Post Failure Notification job now.
 

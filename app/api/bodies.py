@@ -53,7 +53,7 @@ def _check_type(request: Request, types: tuple[str, ...]) -> None:
 
 
 def parse(shape: type[S], raw: bytes) -> S:
-    """Return `raw` as `shape`; raises Invalid with every fault, Refused (400) for what is no JSON."""
+    """Return `raw` as `shape`; raises Invalid with every fault, Refused (400) if it is no JSON."""
     try:
         return shape.model_validate_json(raw)
     except ValidationError as error:

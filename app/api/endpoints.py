@@ -145,9 +145,18 @@ def endpoint(  # noqa: PLR0913 - one declaration, all by keyword
     def declare(view: V) -> V:
         ENDPOINTS.append(
             Endpoint(
-                method, full, view, scope, tag, answers, refusals, loopback, shape, media_type,
-                _taken(view),
-            )  # fmt: skip
+                method=method,
+                path=full,
+                view=view,
+                scope=scope,
+                tag=tag,
+                answers=answers,
+                refusals=refusals,
+                loopback=loopback,
+                shape=shape,
+                media_type=media_type,
+                takes=_taken(view),
+            )
         )
         return view
 

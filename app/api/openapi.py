@@ -67,9 +67,7 @@ def _models() -> list[tuple[type[BaseModel], Mode]]:
 def _paths(schemas: Schemas) -> dict[str, dict[str, Any]]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in sorted(ENDPOINTS, key=lambda one: one.path):
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(
-            endpoint, schemas
-        )
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
     return paths
 
 
@@ -150,11 +148,14 @@ def _answers(endpoint: Endpoint, schemas: Schemas) -> Iterator[tuple[str, dict[s
             answer["content"] = {endpoint.media_type: {"schema": schema}}
         yield str(status), answer
     for status in sorted(set(_refusals(endpoint)) - set(endpoint.answers)):
-        yield str(status), {
-            "description": HTTPStatus(status).phrase,
-            "content": {CONTENT_TYPE: {"schema": schemas[Problem, "serialization"]}},
-            "headers": _HEADERS.get(status),
-        }
+        yield (
+            str(status),
+            {
+                "description": HTTPStatus(status).phrase,
+                "content": {CONTENT_TYPE: {"schema": schemas[Problem, "serialization"]}},
+                "headers": _HEADERS.get(status),
+            },
+        )
 
 
 def _refusals(endpoint: Endpoint) -> Iterable[int]:

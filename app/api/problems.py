@@ -43,9 +43,7 @@ _STATUS: tuple[tuple[type[TocsinError], int], ...] = (
 class Refused(TocsinError):
     """A request that HTTP itself can name: malformed, without key, too large, of another type."""
 
-    def __init__(
-        self, status: int, detail: str, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
         self.status, self.headers = status, dict(headers or {})
 

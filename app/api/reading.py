@@ -20,9 +20,7 @@ from app.services.reading.runs import RunDocument
 READ = Scope.READ
 
 
-@endpoint(
-    "GET", "/failures", scope=READ, tag="Failures", answers={200: Page[FailureDocument]}
-)
+@endpoint("GET", "/failures", scope=READ, tag="Failures", answers={200: Page[FailureDocument]})
 def list_failures(call: Call, query: FailureQuery) -> Page[FailureDocument]:
     """The failures of a filter, the last reported first."""
     return failures.page(call.site, query)
@@ -42,9 +40,7 @@ def read_failure_decisions(call: Call, id: int) -> Page[Decision]:
     return failures.decided(call.site, id)
 
 
-@endpoint(
-    "GET", "/deliveries", scope=READ, tag="Deliveries", answers={200: Page[DeliveryDocument]}
-)
+@endpoint("GET", "/deliveries", scope=READ, tag="Deliveries", answers={200: Page[DeliveryDocument]})
 def list_deliveries(call: Call, query: DeliveryQuery) -> Page[DeliveryDocument]:
     """The deliveries of a filter, newest first."""
     return deliveries.page(call.site, query)
@@ -78,9 +74,7 @@ def list_dispatch_runs(call: Call, query: PageQuery) -> Page[RunDocument]:
     return runs.page(call.site, query)
 
 
-@endpoint(
-    "GET", "/dispatch-runs/{id}", scope=READ, tag="Dispatch runs", answers={200: RunDocument}
-)
+@endpoint("GET", "/dispatch-runs/{id}", scope=READ, tag="Dispatch runs", answers={200: RunDocument})
 def read_dispatch_run(call: Call, id: int) -> RunDocument:
     """One pass with what it did."""
     return runs.one(call.site, id)

@@ -1,4 +1,4 @@
-"""Endpoints as Flask views: gate, parameters, body, view, answer; and the last resort for errors."""
+"""Endpoints as Flask views: gate, parameters, body, view, answer; the last resort for errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException
 
@@ -37,68 +37,73 @@ class _View:
         self._status = next(iter(declared.answers))
 
     def __call__(self, **path: str) -> Response:
+        # The request itself: each look through Flask's proxy costs as much as a call.
+        current: Request = request._get_current_object()  # type: ignore[attr-defined]
         try:
-            return self._response(self._answer(path))
+            return self._response(self._answer(current, path))
         except TocsinError as error:
             return problems.answer(error) or _unexpected(error)
         except HTTPException as error:
             return problems.http(error)
-        except Exception as error:  # noqa: BLE001 - the request boundary
+        except Exception as error:
+            # The request boundary: whatever it is, the caller gets an answer, and the log a line.
             return _unexpected(error)
 
-    def _answer(self, path: Mapping[str, str]) -> Any:
-        condition = parameters.condition(request.headers.get("If-Match"))
-        call = Call(self._site, self._caller(), request.headers, condition)
-        return self._view(call, **dict(self._arguments(path)))
+    def _answer(self, current: Request, path: Mapping[str, str]) -> Any:
+        caller = self._caller(current)
+        condition = parameters.condition(current.headers.get("If-Match"))
+        call = Call(self._site, caller, current.headers, condition)
+        return self._view(call, **dict(self._arguments(current, path)))
 
-    def _caller(self) -> Caller:
+    def _caller(self, current: Request) -> Caller:
         scope = self._declared.scope
-        if scope is None or (self._declared.loopback and from_loopback(request)):
+        if scope is None or (self._declared.loopback and from_loopback(current)):
             return ANYBODY
-        return self._gate.caller(request, scope)
+        return self._gate.caller(current, scope)
 
-    def _arguments(self, path: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    def _arguments(self, current: Request, path: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
         for name, take in self._parts.items():
             yield name, take(name, path[name])
-        if self._takes_query or request.query_string:
-            query = parameters.parse_query(self._query, request.query_string)
+        if self._takes_query or current.query_string:
+            query = parameters.parse_query(self._query, current.query_string)
             if self._takes_query:
                 yield "query", query
         if self._body:
-            yield self._body()
+            yield self._body(current)
 
-    def _body_reader(self) -> Callable[[], tuple[str, Any]] | None:
+    def _body_reader(self) -> Callable[[Request], tuple[str, Any]] | None:
         takes, shape = self._declared.takes, self._declared.body
         if "patch" in takes:
-            return lambda: ("patch", bodies.decode(bodies.read(request, bodies.PATCH)))
+            return lambda got: ("patch", bodies.decode(bodies.read(got, bodies.PATCH)))
         if "document" in takes:
-            return lambda: ("document", bodies.decode(bodies.read(request, bodies.JSON)))
+            return lambda got: ("document", bodies.decode(bodies.read(got, bodies.JSON)))
         if "body" not in takes or shape is None:
             return None
         if self._declared.body_optional:
-            return lambda: ("body", _maybe_body(shape))
-        return lambda: ("body", bodies.parse(shape, bodies.read(request, bodies.JSON)))
+            return lambda got: ("body", _maybe_body(got, shape))
+        return lambda got: ("body", bodies.parse(shape, bodies.read(got, bodies.JSON)))
 
     def _response(self, result: Any) -> Response:
         if isinstance(result, Response):
             return result
         reply = result if isinstance(result, Reply) else Reply(result)
         status = self._status if reply.status is None else reply.status
-        response = Response(_encoded(reply.document), status, reply.headers)
-        response.content_type = self._declared.media_type
+        headers = [("Cache-Control", "no-store"), *reply.headers.items()]
+        if status != _NO_DOCUMENT:
+            headers.append(("Content-Type", self._declared.media_type))
+        if reply.version:
+            headers.append(("ETag", parameters.entity_tag(reply.version)))
+        response = Response(_encoded(reply.document), status, headers)
         if status == _NO_DOCUMENT:
             del response.headers["Content-Type"]
-        if reply.version:
-            response.headers["ETag"] = parameters.entity_tag(reply.version)
-        response.headers["Cache-Control"] = "no-store"
         return response
 
 
-def _maybe_body(shape: type[BaseModel]) -> BaseModel | None:
+def _maybe_body(current: Request, shape: type[BaseModel]) -> BaseModel | None:
     """Return the body where one was sent; without length or content type there is none."""
-    if not request.content_length and not request.mimetype:
+    if not current.content_length and not current.mimetype:
         return None
-    return bodies.parse(shape, bodies.read(request, bodies.JSON))
+    return bodies.parse(shape, bodies.read(current, bodies.JSON))
 
 
 def _encoded(document: BaseModel | Mapping[str, Any] | None) -> bytes:

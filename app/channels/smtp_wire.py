@@ -77,14 +77,13 @@ class Wire:
         return self.lost(late, reason=Fail.TIMEOUT)
 
     def encrypt(self, context: ssl.SSLContext, host: str) -> None:
-        """Go on under TLS; what the server said before is forgotten (RFC 3207, 4.2)."""
+        """Go on under TLS; EHLO must follow, as what was said in clear text counts no more."""
         if self.stream.unread:
             raise self.lost(f"{self.where} sent data ahead of TLS.", reason=Fail.TLS)
         try:
             self.stream.encrypt(context, host)
         except ChannelError as error:
             raise self.lost(str(error), reason=error.reason) from error
-        self.features = {}
         self.transcript.note("TLS is on")
 
     def lost(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select, text
 
@@ -17,7 +17,7 @@ from app.queueing import RUNS
 from app.services import lanes, preferences
 from app.services.installation import Installation
 from app.services.processes import dead_owners
-from app.services.sql import CHUNK, insert_returning
+from app.services.sql import CHUNK, insert_returning, one_id, patiently
 
 log = logging.getLogger(__name__)
 
@@ -134,11 +134,12 @@ def _claim(site: Installation, process_id: int) -> int | None:
         queued = (
             select(func.min(table.c.id)).where(table.c.state == RunState.QUEUED).scalar_subquery()
         )
-        return connection.scalar(
+        return one_id(
+            connection,
             table.update()
             .where(table.c.id == queued, ~running)
             .values(state=RunState.RUNNING, started_at=utc_now(), owner_id=process_id)
-            .returning(table.c.id)
+            .returning(table.c.id),
         )
 
 
@@ -167,8 +168,7 @@ def _make_due(site: Installation) -> dict[str, int]:
     now = utc_now()
     notified = 0
     while True:
-        with site.store.writing() as connection:
-            done = _make_some_due(connection, now)
+        done = patiently(lambda: _make_some_due(site, now))
         notified += done
         if done < CHUNK:
             break
@@ -186,7 +186,7 @@ def _make_due(site: Installation) -> dict[str, int]:
     return {"considered": considered, "notified": notified, "failed": len(failing)}
 
 
-def _make_some_due(connection: Connection, now: object) -> int:
+def _make_some_due(site: Installation, now: datetime) -> int:
     """Make a bounded number due, so that the transaction stays short; the oldest first."""
     table = Delivery.__table__
     some = (
@@ -200,12 +200,13 @@ def _make_some_due(connection: Connection, now: object) -> int:
         .order_by(table.c.id)
         .limit(CHUNK)
     )
-    done = connection.execute(
+    made_due = (
         table.update()
         .where(table.c.id.in_(some), table.c.state == DeliveryState.PENDING)
         .values(due_at=now)
     )
-    return done.rowcount
+    with site.store.writing() as connection:
+        return connection.execute(made_due).rowcount
 
 
 def _finish(

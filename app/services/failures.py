@@ -1,4 +1,4 @@
-"""What people do to a failure: delete it, resolve it, reset its retries; each with its audit row."""
+"""What people do to a failure: delete it, resolve it, reset its retries; each is audited."""
 
 from __future__ import annotations
 

@@ -30,11 +30,36 @@ class _Waiting(Generic[T, R]):
         self.given_up = False
 
 
+class Batch(list[T], Generic[T, R]):
+    """The items that are applied together, with those who wait for their answers."""
+
+    def __init__(self, group: GroupCommit[T, R], waiting: list[_Waiting[T, R]], most: int) -> None:
+        super().__init__(one.item for one in waiting)
+        self.waiting = waiting
+        self._group, self._most = group, most
+
+    def fill(self) -> None:
+        """Take in what has come since."""
+        more = self._group.take(self._most - len(self))
+        self.waiting += more
+        self.extend(one.item for one in more)
+
+
+def fill(items: Sequence[object]) -> None:
+    """Let a batch take in what came while its transaction waited for its turn to write.
+
+    The busier the database is, the more items share a commit. Other sequences stay as they are.
+    """
+    if isinstance(items, Batch):
+        items.fill()
+
+
 class GroupCommit(Generic[T, R]):
     """Collects items and hands them to `apply` in batches, from one thread per process.
 
-    `apply` runs one transaction over all items and returns one result each, after the commit. When
-    it fails for a batch, each item is tried alone, so that a bad one does not fail its neighbours.
+    `apply` runs one transaction over all items and returns one result each, after the commit; it
+    may `fill` them first. When it fails for a batch, each item is tried alone, so that a bad one
+    does not fail its neighbours.
     """
 
     def __init__(self, name: str, apply: Callable[[Sequence[T]], Sequence[R]], most: int) -> None:
@@ -82,38 +107,39 @@ class GroupCommit(Generic[T, R]):
             with self._wanted:
                 while not self._queue:
                     self._wanted.wait()
-                batch = self._take()
-            if batch:
-                self._answer(batch)
+            if batch := self.take(self._most):
+                self._answer(Batch(self, batch, self._most))
 
-    def _take(self) -> list[_Waiting[T, R]]:
-        batch = []
-        while self._queue and len(batch) < self._most:
-            waiting = self._queue.popleft()
-            if not waiting.given_up:
-                waiting.taken = True
-                batch.append(waiting)
-        return batch
+    def take(self, most: int) -> list[_Waiting[T, R]]:
+        """Take the first of the queue, who will be answered now."""
+        taken: list[_Waiting[T, R]] = []
+        with self._wanted:
+            while self._queue and len(taken) < most:
+                waiting = self._queue.popleft()
+                if not waiting.given_up:
+                    waiting.taken = True
+                    taken.append(waiting)
+        return taken
 
-    def _answer(self, batch: list[_Waiting[T, R]]) -> None:
+    def _answer(self, batch: Batch[T, R]) -> None:
         try:
-            results = self._apply([waiting.item for waiting in batch])
+            results = self._apply(batch)
         except TocsinError as error:
             self._fail(batch, error)
         except Exception as error:
             log.exception("a batch of %d failed in %s", len(batch), self._name)
             self._fail(batch, error)
         else:
-            for waiting, result in zip(batch, results, strict=True):
+            for waiting, result in zip(batch.waiting, results, strict=True):
                 waiting.result = result
                 waiting.answered.set()
 
-    def _fail(self, batch: list[_Waiting[T, R]], error: Exception) -> None:
+    def _fail(self, batch: Batch[T, R], error: Exception) -> None:
         """Try each alone, unless nothing can be stored anyway."""
         if len(batch) > 1 and not isinstance(error, StorageUnavailable):
-            for waiting in batch:
-                self._answer([waiting])
+            for waiting in batch.waiting:
+                self._answer(Batch(self, [waiting], most=1))
             return
-        for waiting in batch:
+        for waiting in batch.waiting:
             waiting.error = error
             waiting.answered.set()

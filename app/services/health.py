@@ -180,8 +180,6 @@ def _redis(site: Installation) -> Check:
     return _check(True, seconds * 1000, "ms", f"answered in {seconds * 1000:.1f} ms")
 
 
-def _check(
-    ok: Any, value: float | None, unit: str, text: str, *, required: bool = False
-) -> Check:
+def _check(ok: Any, value: float | None, unit: str, text: str, *, required: bool = False) -> Check:
     shown = None if value is None else round(value, 3)
     return Check(ok=bool(ok), required=required, value=shown, unit=unit, text=text)

@@ -47,11 +47,11 @@ def check(site: Installation) -> list[Violation]:
     return found
 
 
-def _rules() -> dict[str, Select[tuple[int]]]:
+def _rules() -> dict[str, Select[int]]:
     return _delivery_rules() | _attempt_rules() | _failure_rules() | _standing_rules()
 
 
-def _delivery_rules() -> dict[str, Select[tuple[int]]]:
+def _delivery_rules() -> dict[str, Select[int]]:
     recipient = DeliveryRecipient
     mine = recipient.delivery_id == Delivery.id
     final = Delivery.state.in_(FINAL_STATES)
@@ -86,7 +86,7 @@ def _delivery_rules() -> dict[str, Select[tuple[int]]]:
     }
 
 
-def _attempt_rules() -> dict[str, Select[tuple[int]]]:
+def _attempt_rules() -> dict[str, Select[int]]:
     made = (
         select(func.coalesce(func.sum(Attempt.count), 0))
         .where(Attempt.delivery_id == Delivery.id)
@@ -102,7 +102,7 @@ def _attempt_rules() -> dict[str, Select[tuple[int]]]:
     }
 
 
-def _failure_rules() -> dict[str, Select[tuple[int]]]:
+def _failure_rules() -> dict[str, Select[int]]:
     return {
         "a notified failure was told by a delivered mail": select(Failure.id).where(
             Failure.notified_delivery_id.is_not(None),
@@ -121,7 +121,7 @@ def _failure_rules() -> dict[str, Select[tuple[int]]]:
     }
 
 
-def _standing_rules() -> dict[str, Select[tuple[int]]]:
+def _standing_rules() -> dict[str, Select[int]]:
     direction = IntegrationDirection
     lanes = (
         select(func.count())

@@ -167,8 +167,11 @@ def due(lane_id: ColumnElement[int] | int, now: datetime) -> ColumnElement[bool]
     )
 
 
-def with_work(site: Installation) -> list[int]:
-    """Return the lanes nobody owns that have something due, or something to give back."""
+def with_work(site: Installation, only: int | None = None) -> list[int]:
+    """Return the lanes nobody owns that have something due, or something to give back.
+
+    `only` asks about one lane.
+    """
     now = utc_now()
     open_ones = exists().where(
         due(Lane.__table__.c.id, now),
@@ -185,6 +188,8 @@ def with_work(site: Installation) -> list[int]:
         if preferences.load(connection).paused:
             return []
         query = select(Lane.id).where(_free(now), ~_paused(), or_(open_ones, held))
+        if only is not None:
+            query = query.where(Lane.id == only)
         return list(connection.scalars(query))
 
 
@@ -244,4 +249,4 @@ def system_of(site: Installation, lane_id: int) -> int | None:
 
 def has_work(site: Installation, lane_id: int) -> bool:
     """Return whether nobody owns the lane although something in it is due."""
-    return lane_id in with_work(site)
+    return bool(with_work(site, lane_id))

@@ -66,9 +66,7 @@ Limit = Annotated[
     BeforeValidator(_limit),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}),
 ]
-Flag = Annotated[
-    bool | None, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})
-]
+Flag = Annotated[bool | None, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 IdFilter = Annotated[
     int | None,
     BeforeValidator(_id),
@@ -82,9 +80,7 @@ class PageQuery(Query):
     """What every list takes."""
 
     limit: Limit = Field(100, description="Items a page.")
-    cursor: Annotated[str, text(200)] | None = Field(
-        None, description="`next` of the page before."
-    )
+    cursor: Annotated[str, text(200)] | None = Field(None, description="`next` of the page before.")
 
 
 def read_cursor(cursor: str | None, parts: int) -> tuple[int, ...] | None:
@@ -107,9 +103,9 @@ def write_cursor(*keys: int) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def cut(rows: Sequence[R], limit: int, key: Callable[[R], tuple[int, ...]]) -> tuple[
-    Sequence[R], str | None
-]:
+def cut(
+    rows: Sequence[R], limit: int, key: Callable[[R], tuple[int, ...]]
+) -> tuple[Sequence[R], str | None]:
     """Cut `rows`, read with `limit + 1`, to a page; return it with the cursor of the next one."""
     if len(rows) <= limit:
         return rows, None

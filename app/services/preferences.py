@@ -45,6 +45,8 @@ class Preferences:
 _DEFAULTS = Preferences()
 # Column names of `settings`; rows of other names (internal ones begin with "_") are not ours.
 _NAMES = {to_camel(item.name): item.name for item in fields(Preferences)}
+# Built once, as every report asks for it.
+_STORED = select(Preference.name, Preference.value)
 
 
 class PreferencesBody(Shape):
@@ -77,10 +79,7 @@ class PreferencesBody(Shape):
 
 def load(connection: Connection) -> Preferences:
     """Return the settings in one SELECT; unknown rows are ignored."""
-    table = Preference.__table__
-    stored = {
-        name: value for name, value in connection.execute(select(table.c.name, table.c.value))
-    }
+    stored = dict(connection.execute(_STORED).tuples().all())
     return Preferences(**{_NAMES[name]: stored[name] for name in stored if name in _NAMES})
 
 

@@ -40,7 +40,7 @@ def insert(connection: Connection, table: Table) -> Any:
 @cache
 def _insert_missing(dialect: str, table: Table) -> Any:
     made: Any = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-    return made.on_conflict_do_nothing()
+    return made.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 @cache
@@ -57,10 +57,12 @@ def _update_by_id(table: Table, columns: tuple[str, ...]) -> Any:
     )
 
 
-def insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert `rows`; those whose key is there already are left as they are."""
-    if rows:
-        connection.execute(_insert_missing(connection.dialect.name, table), list(rows))
+def insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
+    """Insert `rows` and return how many; those whose key is there already are left as they are."""
+    if not rows:
+        return 0
+    done = connection.execute(_insert_missing(connection.dialect.name, table), list(rows))
+    return int(done.rowcount)
 
 
 def insert_returning(
@@ -81,7 +83,9 @@ def update_by_id(connection: Connection, table: Table, rows: Sequence[dict[str, 
     connection.execute(statement, renamed)
 
 
-def where_pairs(connection: Connection, columns: Sequence[Any], left: Any, right: Any) -> Select[Any]:
+def where_pairs(
+    connection: Connection, columns: Sequence[Any], left: Any, right: Any
+) -> Select[Any]:
     """Return the SELECT of `columns` where (left, right) is among the `pairs` it is executed with.
 
     A join, as SQLite scans the whole table for `(a, b) IN (…)`. To be executed with `pair_values`.
@@ -112,6 +116,12 @@ def pair_values(connection: Connection, pairs: Iterable[tuple[int, str]]) -> dic
     if connection.dialect.name == "sqlite":
         return {"pairs": json.dumps(wanted)}
     return {"firsts": [one for one, _ in wanted], "seconds": [one for _, one in wanted]}
+
+
+def one_id(connection: Connection, statement: Any) -> int | None:
+    """Run `statement`, which returns one id or none."""
+    found = connection.scalar(statement)
+    return None if found is None else int(found)
 
 
 def patiently(work: Callable[[], R]) -> R:

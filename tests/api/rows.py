@@ -67,9 +67,7 @@ def integration(site: Installation, key: str = "erp") -> int:
     return made
 
 
-def registration(
-    site: Installation, integration_id: int, system_id: int, **forward: Any
-) -> int:
+def registration(site: Installation, integration_id: int, system_id: int, **forward: Any) -> int:
     """Register an integration: both directions as `forward` says."""
     made = add(
         site,
@@ -129,7 +127,7 @@ def item(site: Installation, delivery_id: int, failure_id: int) -> None:
 def recipient(site: Installation, delivery_id: int, address: str, **values: Any) -> None:
     """Add what a mail server said of a recipient."""
     said = {"role": "to", "state": "accepted", "code": 250, "text": "OK", "at": NOON}
-    add(site, DeliveryRecipient, **{"delivery_id": delivery_id, "address": address, **said, **values})
+    add(site, DeliveryRecipient, delivery_id=delivery_id, address=address, **{**said, **values})
 
 
 def attempt(site: Installation, delivery_id: int, number: int, **values: Any) -> None:

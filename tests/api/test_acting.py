@@ -14,7 +14,7 @@ from tests.api import rows
 from tests.api.helpers import is_problem, reported
 
 
-def _audited(site: Installation) -> list[tuple[str, str, str, str]]:
+def _audited(site: Installation) -> list[tuple[str, ...]]:
     columns = (Audit.action, Audit.subject_kind, Audit.subject_name, Audit.actor)
     with site.store.reading() as connection:
         return [tuple(row) for row in connection.execute(select(*columns).order_by(Audit.id))]
@@ -50,9 +50,7 @@ def test_a_waiting_delivery_is_cancelled_once(client: FlaskClient, site: Install
     document = answer.get_json()
     assert (document["state"], document["reason"]) == ("cancelled", "operator")
     assert is_problem(client.post(f"/api/v1/deliveries/{delivery}/cancel"), 409)
-    assert _audited(site) == [
-        ("cancel", "delivery", str(delivery), "API key TOCSIN_API_KEY")
-    ]
+    assert _audited(site) == [("cancel", "delivery", str(delivery), "API key TOCSIN_API_KEY")]
 
 
 def test_a_deleted_failure_is_gone_and_a_repeat_is_a_new_one(

@@ -1,4 +1,4 @@
-"""Bad input (quality.md): every field of the configuration × each hostile value, never a 500."""
+"""Bad input (quality.md): every field of the configuration by each hostile value, never a 500."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SETTINGS = {
     "postNotificationSchedule": "On Demand", "smtpSystemForNotification": "Mail", "paused": False,
     "repeatIntervalMinutes": 5, "createIntegrationsOnFirstReport": True,
 }  # fmt: skip
-RESOURCES = [
+RESOURCES: list[tuple[str, dict[str, Any]]] = [
     ("/systems/Other", SYSTEM),
     ("/integrations/other", INTEGRATION),
     ("/registrations/job", REGISTRATION),

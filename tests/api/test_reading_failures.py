@@ -40,7 +40,7 @@ def test_a_reported_failure_is_read_in_the_documented_shape(client: FlaskClient)
     document = client.get(f"/api/v1/failures/{failure}").get_json()
     assert set(document) == SHAPE | {"trace"}
     assert document["id"] == failure
-    assert document | {
+    expected = {
         "errorType": "integration",
         "kind": "processing",
         "integration": "erp",
@@ -64,7 +64,8 @@ def test_a_reported_failure_is_read_in_the_documented_shape(client: FlaskClient)
         "trace": None,
         "firstLoggedAt": "2026-11-03T10:00:00Z",
         "lastLoggedAt": "2026-11-03T10:00:00Z",
-    } == document
+    }
+    assert document | expected == document
 
 
 def test_the_list_has_the_same_shape_without_the_trace(client: FlaskClient) -> None:
@@ -87,44 +88,46 @@ def test_the_failure_reported_last_comes_first(client: FlaskClient) -> None:
     assert _ids(client) == [first, second]
 
 
-@pytest.mark.parametrize(
-    ("filters", "found"),
-    [
-        ({"kind": "global"}, "g"),
-        ({"kind": "processing"}, "p"),
-        ({"errorType": "integration"}, "gp"),
-        ({"errorType": "other"}, "o"),
-        ({"integration": "erp"}, "go"),
-        ({"integration": "crm"}, "p"),
-        ({"integration": "nobody"}, ""),
-        ({"direction": "backward"}, "p"),
-        ({"errorCode": "E1"}, "g"),
-        ({"entityId": "7"}, "p"),
-        ({"state": "open"}, "gpo"),
-        ({"state": "resolved"}, ""),
-        ({"notified": "true"}, "g"),
-        ({"notified": "false"}, "po"),
-        ({"q": "REFUSED"}, "g"),
-        ({"q": "100%"}, "p"),
-        ({"q": "1_0"}, ""),
-        ({"q": "e1"}, "g"),
-        ({"since": "2026-11-03T11:30:00Z"}, "o"),
-        ({"until": "2026-11-03T11:30:00Z"}, "gp"),
-        ({"since": "2026-11-03T12:00:00Z"}, "o"),
-        ({"until": "2026-11-03T12:00:00Z"}, "gp"),
-        ({"kind": "global", "integration": "crm"}, ""),
-    ],
-)
-def test_each_filter_keeps_what_it_names(
-    client: FlaskClient, site: Installation, filters: dict[str, str], found: str
-) -> None:
+FILTERS: list[tuple[dict[str, str], str]] = [
+    ({"kind": "global"}, "g"),
+    ({"kind": "processing"}, "p"),
+    ({"errorType": "integration"}, "gp"),
+    ({"errorType": "other"}, "o"),
+    ({"integration": "erp"}, "go"),
+    ({"integration": "crm"}, "p"),
+    ({"integration": "nobody"}, ""),
+    ({"direction": "backward"}, "p"),
+    ({"errorCode": "E1"}, "g"),
+    ({"entityId": "7"}, "p"),
+    ({"state": "open"}, "gpo"),
+    ({"state": "resolved"}, ""),
+    ({"notified": "true"}, "g"),
+    ({"notified": "false"}, "po"),
+    ({"q": "REFUSED"}, "g"),
+    ({"q": "100%"}, "p"),
+    ({"q": "1_0"}, ""),
+    ({"q": "e1"}, "g"),
+    ({"since": "2026-11-03T11:30:00Z"}, "o"),
+    ({"until": "2026-11-03T11:30:00Z"}, "gp"),
+    ({"since": "2026-11-03T12:00:00Z"}, "o"),
+    ({"until": "2026-11-03T12:00:00Z"}, "gp"),
+    ({"kind": "global", "integration": "crm"}, ""),
+]
+
+
+def test_each_filter_keeps_what_it_names(client: FlaskClient, site: Installation) -> None:
     known = {
         "g": reported(client, "erp", errorCode="E1", occurredAt="2026-11-03T10:00:00Z"),
         "p": reported(
-            client, "crm", kind="processing", entityId="7", direction="backward",
-            message="at 100% of 100", occurredAt="2026-11-03T11:00:00Z",
+            client,
+            "crm",
+            kind="processing",
+            entityId="7",
+            direction="backward",
+            message="at 100% of 100",
+            occurredAt="2026-11-03T11:00:00Z",
         ),
-    }  # fmt: skip
+    }
     mail = rows.system(site)
     with site.store.reading() as connection:
         erp = connection.exec_driver_sql("SELECT id FROM integrations WHERE key = 'erp'").scalar()
@@ -132,12 +135,12 @@ def test_each_filter_keeps_what_it_names(
     with site.store.writing() as connection:
         told = update(Failure).where(Failure.id == int(known["g"]))
         connection.execute(told.values(notified_at=rows.NOON, notified_delivery_id=9))
-    assert set(_ids(client, **filters)) == {known[name] for name in found}
+    for filters, found in FILTERS:
+        assert set(_ids(client, **filters)) == {known[name] for name in found}, filters
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
+def test_a_wrong_filter_is_named(client: FlaskClient) -> None:
+    for name, value in (
         ("kind", "other"),
         ("errorType", ""),
         ("direction", "up"),
@@ -154,11 +157,9 @@ def test_each_filter_keeps_what_it_names(
         ("cursor", "MTI"),
         ("cursor", "OTk5OTk5OTk5OTk5OTk5OTk5OS4x"),
         ("cursor", "é"),
-    ],
-)
-def test_a_wrong_filter_is_named(client: FlaskClient, name: str, value: str) -> None:
-    answer = client.get("/api/v1/failures", query_string={name: value})
-    assert list(faults(answer)) == [f"/{name}"]
+    ):
+        answer = client.get("/api/v1/failures", query_string={name: value})
+        assert list(faults(answer)) == [f"/{name}"], (name, value)
 
 
 def test_a_plus_sign_that_was_not_encoded_is_taken_for_what_it_means(client: FlaskClient) -> None:
@@ -198,7 +199,8 @@ def test_an_other_error_says_how_much_waits_for_its_system_and_integration(
     rows.delivery(site, rows.system(site, "Other"), integration_id=erp)
     failure = rows.other_error(site, mail, erp)
     document = client.get(f"/api/v1/failures/{failure}").get_json()
-    assert (document["waiting"], document["system"], document["reason"]) == (3, "Mail", "connection")
+    assert (document["waiting"], document["system"]) == (3, "Mail")
+    assert document["reason"] == "connection"
     assert (document["kind"], document["direction"]) == (None, None)
     assert _items(client, errorType="other")[0]["waiting"] == 3
 
@@ -211,39 +213,6 @@ def test_the_mail_that_told_a_failure_is_named_with_its_time(
         connection.execute(update(Failure).values(notified_at=rows.NOON, notified_delivery_id=9))
     document = client.get(f"/api/v1/failures/{failure}").get_json()
     assert document["notified"] == {"at": "2026-11-03T12:00:00Z", "delivery": "9"}
-
-
-def test_decisions_say_by_which_registration_and_keep_their_history(
-    client: FlaskClient, site: Installation
-) -> None:
-    mail = rows.system(site)
-    rows.lane(site, mail)
-    rows.registration(site, rows.integration(site), mail)
-    for _ in range(3):
-        failure = reported(client)
-    page = client.get(f"/api/v1/failures/{failure}/decisions").get_json()
-    (decision,) = page["items"]
-    assert page["next"] is None
-    assert set(decision) == set(
-        "at rule system outcome reason text delivery history".split()
-    )
-    assert decision["rule"] == {
-        "kind": "registration", "row": None, "severity": None, "integration": "erp"
-    }  # fmt: skip
-    assert (decision["system"], decision["outcome"], decision["reason"]) == (
-        "Mail", "send", "count_reached"
-    )  # fmt: skip
-    assert [entry["reason"] for entry in decision["history"]] == ["held", "held"]
-    assert set(decision["history"][0]) == {"at", "reason", "text"}
-    delivery = client.get(f"/api/v1/deliveries/{decision['delivery']}").get_json()
-    assert failure in delivery["failures"]
-
-
-def test_a_failure_that_nobody_decided_has_no_decisions(
-    client: FlaskClient, site: Installation
-) -> None:
-    failure = rows.other_error(site, rows.system(site), None)
-    assert client.get(f"/api/v1/failures/{failure}/decisions").get_json()["items"] == []
 
 
 @pytest.mark.parametrize("path", ["failures/77", "failures/77/decisions"])

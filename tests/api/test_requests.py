@@ -24,7 +24,8 @@ PATH = "/api/v1/integrations/erp/failures"
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1/nothing", "/api", "/api/v1", "/in/x", "/ping/x/y/z", "/api/v1/failures/", "/api//v1"]
+    "path",
+    ["/api/v1/nothing", "/api", "/api/v1", "/in/x", "/ping/x/y/z", "/api/v1/failures/", "/api//v1"],
 )
 def test_an_unknown_address_is_a_404_problem(client: FlaskClient, path: str) -> None:
     assert is_problem(client.get(path), 404)
@@ -179,7 +180,8 @@ def test_a_key_of_the_path_that_cannot_be_stored_is_named(client: FlaskClient, k
 
 
 @pytest.mark.parametrize(
-    "key", ["x" * 255, "a%20b", "%C3%A9", "%F0%9F%94%94", "..%2e", "a+b", "%3Cb%3E", "%27--", "=1+1"]
+    "key",
+    ["x" * 255, "a%20b", "%C3%A9", "%F0%9F%94%94", "..%2e", "a+b", "%3Cb%3E", "%27--", "=1+1"],
 )
 def test_a_key_of_the_path_is_taken_as_it_is_typed(client: FlaskClient, key: str) -> None:
     failure = report(client, key).get_json()["failure"]["id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 
@@ -113,3 +114,19 @@ def test_a_refused_connection_asks_for_server_and_port() -> None:
     assert str(error) == (
         f"Connection refused by 127.0.0.1:{port}: is the server running, and is the port right?"
     )
+
+
+def test_a_host_that_never_answers_is_given_up_at_the_deadline() -> None:
+    with socket.socket() as full, contextlib.ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):  # once its queue is full, the kernel drops whoever knocks
+            knocking = waiting.enter_context(socket.socket())
+            knocking.setblocking(False)
+            knocking.connect_ex(full.getsockname())
+        before = clock.monotonic()
+        error = failure(dialler(), "127.0.0.1", full.getsockname()[1], seconds=0.5)
+
+    assert error.reason is Fail.TIMEOUT
+    assert "could not be reached in time" in str(error)
+    assert clock.monotonic() - before < 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -51,9 +52,8 @@ def test_a_mail_goes_out_encrypted_once_the_private_ca_is_known(encryption: str)
     ],
 )
 def test_a_wrong_certificate_ends_it_before_any_login(
-    made: object, sentence: str, encryption: str
+    made: Callable[[], Made], sentence: str, encryption: str
 ) -> None:
-    assert callable(made)
     ca = certificates.authority().pem
     with relay(made(), encryption) as server:
         error = failed_open(server.port, channel=LOCAL, encryption=encryption, caPem=ca, **LOGIN)
@@ -72,8 +72,11 @@ def test_an_unknown_ca_is_told_from_a_self_signed_certificate() -> None:
 
 
 @KINDS
-def test_the_very_certificate_of_the_server_may_be_trusted(encryption: str) -> None:
-    made = certificates.self_signed()
+@pytest.mark.parametrize("kind", [certificates.self_signed, certificates.right])
+def test_the_very_certificate_of_the_server_may_be_trusted(
+    kind: Callable[[], Made], encryption: str
+) -> None:
+    made = kind()
     with relay(made, encryption) as server:
         with session(
             server.port, channel=LOCAL, encryption=encryption, caPem=made.pem, **LOGIN
@@ -128,6 +131,14 @@ def test_without_starttls_nothing_is_sent_in_clear_text(script: Script, login: b
     assert (error.reason, error.endpoint) == (Fail.TLS, True)
     assert "Tocsin did not send the mail in clear text. Choose" in str(error)
     assert set(sink.box.verbs) <= {"EHLO", "STARTTLS"}
+
+
+def test_starttls_is_not_even_asked_for_where_it_is_not_offered() -> None:
+    with Sink() as sink:
+        error = failed_open(sink.port, encryption="starttls")
+
+    assert str(error).startswith(f"The server does not offer STARTTLS on port {sink.port}; ")
+    assert sink.box.verbs == ["EHLO"]
 
 
 def test_what_is_sent_ahead_of_tls_is_not_believed() -> None:

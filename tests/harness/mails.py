@@ -53,6 +53,11 @@ class Post:
         """Return how many commands began with `start`."""
         return sum(line.upper().startswith(start.upper()) for line in list(self.box.commands))
 
+    def hang_up(self) -> None:
+        """Close every open connection from this side."""
+        for transport in list(self.sink.open):
+            self.sink._loop.call_soon_threadsafe(transport.abort)
+
     def wait(self, mails: int, seconds: float = PATIENCE) -> list[EmailMessage]:
         """Wait for so many mails, and return all."""
         eventually(f"{mails} mails", lambda: len(self.box.mails) >= mails, seconds)

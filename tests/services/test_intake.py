@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -114,7 +115,7 @@ def test_activity_ends_the_episode_and_starts_the_count_anew(site: Installation)
 
 @pytest.mark.parametrize("late", [{"cycleId": "c1"}, {"occurredAt": ago(hours=1)}])
 def test_activity_of_a_failed_cycle_or_older_than_the_last_failure_resets_nothing(
-    site: Installation, late: dict[str, str]
+    site: Installation, late: dict[str, Any]
 ) -> None:
     registered(site, failureCount=2)
     report(site, cycleId="c1")
@@ -191,7 +192,12 @@ def test_a_key_of_one_integration_makes_no_other(site: Installation) -> None:
 
 def test_a_processing_failure_is_due_when_no_retry_is_left(site: Installation) -> None:
     registered(site)
-    entity = {"kind": "processing", "entityType": "Bug", "entityId": "B-1", "errorCode": "E"}
+    entity: dict[str, Any] = {
+        "kind": "processing",
+        "entityType": "Bug",
+        "entityId": "B-1",
+        "errorCode": "E",
+    }
 
     decided = [reasons(site, report(site, **entity))[-1] for _ in range(5)]
 
@@ -215,7 +221,7 @@ def test_processing_failures_wait_in_one_digest(site: Installation) -> None:
 
 def test_an_entity_that_succeeded_is_resolved_and_starts_anew(site: Installation) -> None:
     registered(site)
-    entity = {"kind": "processing", "entityType": "Bug", "entityId": "B-1"}
+    entity: dict[str, Any] = {"kind": "processing", "entityType": "Bug", "entityId": "B-1"}
     report(site, **entity, retryCount=2)
 
     answer = active(site, resolvedEntities=[{"entityType": "Bug", "entityId": "B-1"}])

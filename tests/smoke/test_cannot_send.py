@@ -28,7 +28,7 @@ def test_a_stopped_mail_server_is_an_other_error_until_the_next_pass_gets_throug
 
     (other,) = eventually("the other error", lambda: _other(api, "stopped", "open"))
     assert other["system"] == "Stopped"
-    assert other["reason"] == "connection_failure", other
+    assert other["reason"] == "connection"
     assert str(port) in other["message"]
     (delivery,) = api.items("/deliveries", integration="stopped")
     assert delivery["state"] == "pending"

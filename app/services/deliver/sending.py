@@ -151,8 +151,8 @@ class Sender:
             self._run.process_id,
             job.mail.message_id,
         )
-        earlier, self._pending = self._pending, None
-        stored = self._run.step(earlier, start)
+        stored = self._run.step(self._pending, start)
+        self._pending = None
         if stored.number is None:
             return stored.owned
         reach(6)
@@ -225,8 +225,8 @@ class Sender:
 
     def _store_last(self) -> None:
         if self._pending is not None:
-            earlier, self._pending = self._pending, None
-            self._run.step(earlier, None)
+            self._run.step(self._pending, None)
+            self._pending = None
 
     def close(self) -> None:
         """End the connection, if there is one."""

@@ -18,10 +18,10 @@ from app.clock import utc_now
 from app.domain.kinds import DeliveryState
 from app.models import Attempt, Delivery
 from app.services.deliver.verdicts import Ended, store
-from app.services.group_commit import GroupCommit
+from app.services.group_commit import GroupCommit, fill
 from app.services.installation import Installation
 from app.services.lanes import Lease, renew
-from app.services.sql import patiently
+from app.services.sql import one_id, patiently
 
 MOST_STEPS = 64
 WAIT_SECONDS = 30.0
@@ -74,6 +74,7 @@ def _apply(site: Installation, steps: Sequence[Step]) -> Sequence[Stored]:
 def _transaction(site: Installation, steps: Sequence[Step]) -> list[Stored]:
     now = utc_now()
     with site.store.writing(durable=False) as connection:
+        fill(steps)
         return [_store(connection, step, now) for step in steps]
 
 
@@ -88,7 +89,8 @@ def _store(connection: Connection, step: Step, now: datetime) -> Stored:
 def _begin(connection: Connection, lease: Lease, start: Start, now: datetime) -> int | None:
     """Write the attempt row; None when the delivery is not ours any more (cancelled meanwhile)."""
     table = Delivery.__table__
-    number = connection.scalar(
+    number = one_id(
+        connection,
         table.update()
         .where(
             table.c.id == start.delivery_id,
@@ -101,7 +103,7 @@ def _begin(connection: Connection, lease: Lease, start: Start, now: datetime) ->
             lease_until=now + timedelta(seconds=start.seconds),
             message_id=start.message_id,
         )
-        .returning(table.c.attempt_count)
+        .returning(table.c.attempt_count),
     )
     if number is not None:
         connection.execute(

@@ -21,7 +21,7 @@ from app.services.intake.state import Batch, DeliveryRow, FailureRow, Lines, not
 
 def identity(body: FailureBody, direction_id: int) -> bytes:
     """Return which failure row `body` belongs to."""
-    if body.kind == Kind.GLOBAL:
+    if Kind(body.kind) is Kind.GLOBAL:
         return global_identity(direction_id, body.error_code, body.message)
     return processing_identity(
         direction_id, body.entity_type, body.entity_id or "", body.error_code

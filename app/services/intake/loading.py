@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select, text
+from sqlalchemy import Connection, and_, bindparam, case, literal, select, text
 
 from app.domain.kinds import DeliveryKind, DeliveryState, Direction, FailureState, Kind
 from app.domain.notifying import Rules
@@ -33,6 +33,13 @@ _FAILURE_COLUMNS = [
 ]
 
 # Statements of the hot path are built once: building one costs more than running it.
+_SETTINGS_OF = case(
+    (
+        Registration.same_for_backward,
+        literal(Direction.FORWARD, RegistrationDirection.direction.type),
+    ),
+    else_=IntegrationDirection.direction,
+)
 _LINES = (
     select(
         IntegrationDirection.id,
@@ -47,32 +54,31 @@ _LINES = (
         IntegrationDirection.occurrences,
         IntegrationDirection.episode,
         IntegrationDirection.episode_since,
-    )
-    .join(Integration, Integration.id == IntegrationDirection.integration_id)
-    .where(Integration.key.in_(bindparam("keys", expanding=True)))
-    .order_by(IntegrationDirection.id)
-    .with_for_update(of=IntegrationDirection)
-)
-_REGISTRATIONS = (
-    select(
-        Registration.integration_id,
-        Registration.same_for_backward,
         Registration.system_id,
         Lane.id.label("lane_id"),
-        RegistrationDirection.direction,
         RegistrationDirection.global_enabled,
         RegistrationDirection.immediately,
         RegistrationDirection.failure_count,
         RegistrationDirection.processing_enabled,
         RegistrationDirection.before_max_retries,
     )
-    .join(RegistrationDirection, RegistrationDirection.registration_id == Registration.id)
-    .join(Lane, and_(Lane.system_id == Registration.system_id, Lane.row.is_(None)))
-    .where(
-        Registration.integration_id.in_(bindparam("ids", expanding=True)),
-        Registration.active,
+    .join(Integration, Integration.id == IntegrationDirection.integration_id)
+    .outerjoin(
+        Registration, and_(Registration.integration_id == Integration.id, Registration.active)
     )
+    .outerjoin(
+        RegistrationDirection,
+        and_(
+            RegistrationDirection.registration_id == Registration.id,
+            RegistrationDirection.direction == _SETTINGS_OF,
+        ),
+    )
+    .outerjoin(Lane, and_(Lane.system_id == Registration.system_id, Lane.row.is_(None)))
+    .where(Integration.key.in_(bindparam("keys", expanding=True)))
+    .order_by(IntegrationDirection.id)
+    .with_for_update(of=IntegrationDirection)
 )
+_STATE = 12  # of the columns above, those that say where the direction stands
 _REPEATED = select(*_FAILURE_COLUMNS).where(
     Failure.identity.in_(bindparam("identities", expanding=True))
 )
@@ -85,6 +91,9 @@ _EPISODE = select(*_FAILURE_COLUMNS).where(
 _OPEN = text("deliveries.state IN ('pending', 'leased', 'stored')")
 _WAITING = (
     select(
+        Delivery.integration_id,
+        Delivery.direction,
+        Delivery.kind,
         Delivery.id,
         Delivery.system_id,
         Delivery.lane_id,
@@ -95,16 +104,14 @@ _WAITING = (
         Delivery.occurrences,
     )
     .where(
-        Delivery.integration_id == bindparam("integration_id"),
+        Delivery.integration_id.in_(bindparam("ids", expanding=True)),
         _OPEN,
         Delivery.state == DeliveryState.PENDING,
-        Delivery.direction == bindparam("direction"),
-        Delivery.kind == bindparam("kind"),
+        Delivery.kind.in_((DeliveryKind.FAILURE, DeliveryKind.DIGEST)),
         Delivery.due_at.is_(None),
         Delivery.attempt_count == 0,
     )
     .order_by(Delivery.id)
-    .limit(1)
     .with_for_update()
 )
 
@@ -118,12 +125,11 @@ def load(connection: Connection, reports: Sequence[Report], now: datetime) -> Ba
     if missing:
         integrations.make_unknown(connection, sorted(missing), now)
         lines = _lines(connection, keys)
-    _add_registrations(connection, lines)
     batch = Batch(now, timedelta(minutes=wishes.repeat_interval_minutes), lines)
     known = [report for report in reports if (report.integration_key, report.direction) in lines]
     _load_failures(connection, batch, known)
     _load_cycles(connection, batch, known)
-    batch.load_waiting = lambda key: _waiting(connection, key)
+    batch.load_waiting = lambda: _waiting(connection, lines.values())
     loaded: set[int] = set()
     batch.load_episode = lambda line: _load_episode(connection, batch, line, loaded)
     return batch
@@ -144,21 +150,15 @@ def _creatable(
 
 def _lines(connection: Connection, keys: set[str]) -> dict[tuple[str, Direction], Lines]:
     rows = connection.execute(_LINES, {"keys": list(keys)})
-    return {(row.integration_key, row.direction): Lines(**row._mapping) for row in rows}
+    return {(row.integration_key, row.direction): _line(row) for row in rows}
 
 
-def _add_registrations(connection: Connection, lines: dict[tuple[str, Direction], Lines]) -> None:
-    """Give each direction the rules of its registration; the same ones for backward if so set."""
-    ids = {line.integration_id for line in lines.values()}
-    rows = connection.execute(_REGISTRATIONS, {"ids": list(ids)})
-    found = {(row.integration_id, row.direction): row for row in rows}
-    for line in lines.values():
-        row = found.get((line.integration_id, line.direction))
-        forward = found.get((line.integration_id, Direction.FORWARD))
-        if forward is not None and forward.same_for_backward:
-            row = forward
-        if row is not None:
-            line.rules, line.system_id, line.lane_id = _rules(row), row.system_id, row.lane_id
+def _line(row: Any) -> Lines:
+    """Return where a direction stands, with the rules of its registration, if it has one."""
+    line = Lines(*row[:_STATE])
+    if row.lane_id is not None and row.global_enabled is not None:
+        line.rules, line.system_id, line.lane_id = _rules(row), row.system_id, row.lane_id
+    return line
 
 
 def _rules(row: Any) -> Rules:
@@ -172,7 +172,7 @@ def _rules(row: Any) -> Rules:
 
 
 def _failure(row: Any) -> FailureRow:
-    return FailureRow(**row._mapping)
+    return FailureRow(*row)
 
 
 def _load_failures(connection: Connection, batch: Batch, reports: Sequence[Report]) -> None:
@@ -230,18 +230,11 @@ def _load_episode(connection: Connection, batch: Batch, lines: Lines, loaded: se
     _keep(batch, connection.execute(_EPISODE, {"direction_id": lines.id}))
 
 
-def _waiting(connection: Connection, key: WaitingKey) -> DeliveryRow | None:
-    """Read the untried mail that waits for the pass, and lock it against the pass."""
-    integration_id, direction, kind = key
-    row = connection.execute(
-        _WAITING, {"integration_id": integration_id, "direction": direction, "kind": kind}
-    ).first()
-    if row is None:
-        return None
-    return DeliveryRow(
-        kind=DeliveryKind(kind),
-        integration_id=integration_id,
-        direction=direction,
-        at_once=False,
-        **row._mapping,
-    )
+def _waiting(connection: Connection, lines: Iterable[Lines]) -> dict[WaitingKey, DeliveryRow]:
+    """Read the untried mails that wait for the pass, and lock them against it, in order of id."""
+    ids = sorted({line.integration_id for line in lines if line.rules is not None})
+    found: dict[WaitingKey, DeliveryRow] = {}
+    for row in connection.execute(_WAITING, {"ids": ids}) if ids else ():
+        mail = DeliveryRow(at_once=False, **row._mapping)
+        found.setdefault((row.integration_id, row.direction, row.kind), mail)
+    return found

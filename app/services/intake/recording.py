@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection
@@ -14,13 +15,14 @@ from app.clock import utc_now
 from app.errors import Conflict, NotFound, TocsinError
 from app.failpoints import reach
 from app.models import Idempotency
+from app.services.group_commit import fill
 from app.services.installation import Installation
 from app.services.intake.apply import take_activity, take_failure
 from app.services.intake.loading import load
 from app.services.intake.reports import Answer, FailureBody, Report, Result
 from app.services.intake.state import Batch, FailureRow, TraceRow
 from app.services.intake.writing import write
-from app.services.sql import insert, pair_values, patiently, where_pairs
+from app.services.sql import insert_missing, pair_values, patiently, where_pairs
 from app.storage import Contended
 
 ClientKey = tuple[int, str]
@@ -82,7 +84,9 @@ def record(site: Installation, prepared: Sequence[Prepared]) -> Sequence[Result]
     One result each, in order: the answer, or Conflict or NotFound for that report alone. Raises
     StorageUnavailable when nothing could be stored. Idempotent by the reports' keys.
     """
-    results, lanes = patiently(lambda: _transaction(site, prepared))
+    # The first try trusts that the ids are new, as they nearly always are; storing them tells.
+    tries = count()
+    results, lanes = patiently(lambda: _transaction(site, prepared, look=next(tries) > 0))
     reach(2)
     site.alarm.wake(sorted({str(lane) for lane in lanes}))
     reach(3)
@@ -90,10 +94,11 @@ def record(site: Installation, prepared: Sequence[Prepared]) -> Sequence[Result]
 
 
 def _transaction(
-    site: Installation, prepared: Sequence[Prepared]
+    site: Installation, prepared: Sequence[Prepared], *, look: bool
 ) -> tuple[list[Result], list[int]]:
     with site.store.writing() as connection:
-        answered = _answered(connection, prepared)
+        fill(prepared)
+        answered = _answered(connection, prepared) if look else {}
         batch = load(connection, [item.report for item in prepared], utc_now())
         drafts = [_take(batch, item, answered) for item in prepared]
         write(connection, batch)
@@ -169,7 +174,7 @@ def _result(draft: _Draft | _Repeated | TocsinError) -> Result:
 def _remember(
     connection: Connection, batch: Batch, prepared: Sequence[Prepared], answered: Answered
 ) -> None:
-    """Keep the answers of new keys; one that another transaction answered meanwhile: start over."""
+    """Keep the answers of new keys; where one was answered before: start over, and look it up."""
     fresh = {
         item.key: answered[item.key]
         for item in prepared
@@ -185,10 +190,5 @@ def _remember(
         }
         for key, draft in sorted(fresh.items(), key=lambda entry: entry[0])
     ]
-    if not rows:
-        return
-    table = Idempotency.__table__
-    statement = insert(connection, table).on_conflict_do_nothing().returning(table.c.client_id)
-    stored = connection.execute(statement, rows).fetchall()
-    if len(stored) < len(rows):
-        raise Contended("The same ids are being answered at this moment.")
+    if insert_missing(connection, Idempotency.__table__, rows) < len(rows):
+        raise Contended("The same ids were answered before, or are at this moment.")

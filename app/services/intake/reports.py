@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
@@ -103,12 +104,12 @@ class Report:
     received_at: datetime
     may_create: bool
 
-    @property
+    @cached_property
     def direction(self) -> Direction:
         """The direction it speaks of."""
         return Direction(self.body.direction)
 
-    @property
+    @cached_property
     def occurred_at(self) -> datetime:
         """When it happened; a time ahead of the receipt counts as the receipt."""
         given = self.body.occurred_at

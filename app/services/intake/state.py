@@ -119,18 +119,17 @@ class Batch:
     cycles: set[tuple[int, str, int]] = field(default_factory=set)
     failed_cycles: set[tuple[int, str]] = field(default_factory=set)
     new_cycles: list[tuple[int, str, int]] = field(default_factory=list)
-    waiting: dict[WaitingKey, DeliveryRow | None] = field(default_factory=dict)
+    waiting: dict[WaitingKey, DeliveryRow] | None = None
     traces: dict[bytes, TraceRow] = field(default_factory=dict)
     deliveries: list[DeliveryRow] = field(default_factory=list)
-    load_waiting: Callable[[WaitingKey], DeliveryRow | None] = lambda _key: None
+    load_waiting: Callable[[], dict[WaitingKey, DeliveryRow]] = dict
     load_episode: Callable[[Lines], None] = lambda _lines: None
 
     def waiting_mail(self, lines: Lines, kind: DeliveryKind) -> DeliveryRow | None:
         """Return the mail of this direction that waits for the pass and may still be joined."""
-        key = (lines.integration_id, lines.direction, kind)
-        if key not in self.waiting:
-            self.waiting[key] = self.load_waiting(key)
-        return self.waiting[key]
+        if self.waiting is None:
+            self.waiting = self.load_waiting()
+        return self.waiting.get((lines.integration_id, lines.direction, kind))
 
     def episode_rows(self, lines: Lines) -> list[FailureRow]:
         """Return the open global failures of the direction's current episode."""
@@ -162,6 +161,7 @@ class Batch:
         )
         self.deliveries.append(mail)
         if not mail.at_once:
+            assert self.waiting is not None  # noqa: S101 - read before the mail was found missing
             self.waiting[(lines.integration_id, lines.direction, kind)] = mail
         return mail
 

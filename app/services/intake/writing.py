@@ -134,7 +134,7 @@ def _link(row: FailureRow) -> None:
 
 
 def _write_items(connection: Connection, batch: Batch) -> None:
-    joined = [mail for mail in batch.waiting.values() if mail is not None and mail.items]
+    joined = [mail for mail in (batch.waiting or {}).values() if mail.items]
     mails = {id(mail): mail for mail in (*batch.deliveries, *joined)}.values()
     rows = [
         {"delivery_id": mail.id, "failure_id": failure.id}

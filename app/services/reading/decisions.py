@@ -36,7 +36,7 @@ class Decision(Document):
     reason: str
     text: str
     delivery: str | None
-    history: list[Earlier] = []
+    history: list[Earlier]
 
 
 def registered(integration: str | None) -> Rule:
@@ -44,9 +44,7 @@ def registered(integration: str | None) -> Rule:
     return Rule(kind="registration", integration=integration)
 
 
-def stored(
-    document: Mapping[str, Any], integration: str | None, system: str | None
-) -> Decision:
+def stored(document: Mapping[str, Any], integration: str | None, system: str | None) -> Decision:
     """Return the decision that a failure row keeps."""
     return Decision(
         at=document["at"],

@@ -224,4 +224,5 @@ def _decision(row: Any) -> Decision:
         reason=row.why,
         text=row.why_text,
         delivery=str(row.id),
+        history=[],
     )

@@ -183,7 +183,7 @@ Waiting = Mapping[tuple[int | None, int], int]
 
 
 def _waiting(connection: Connection, rows: Sequence[Any]) -> Waiting:
-    """Return how many deliveries wait, by integration and system, for the other errors of a page."""
+    """Return what waits by integration and system, for the other errors of a page."""
     systems = {row.system_id for row in rows if row.error_type is ErrorType.OTHER}
     if not systems:
         return {}

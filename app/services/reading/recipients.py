@@ -101,6 +101,4 @@ def _expected(settings: _Settings, delivery: Any) -> list[Recipient]:
 
 
 def _pending(address: str, role: Literal["to", "cc"]) -> Recipient:
-    return Recipient(
-        address=address, role=role, state=RecipientState.PENDING, code=None, text=None
-    )
+    return Recipient(address=address, role=role, state=RecipientState.PENDING, code=None, text=None)

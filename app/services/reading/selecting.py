@@ -29,9 +29,7 @@ def equalities(pairs: Iterable[tuple[Any, object | None]]) -> list[ColumnElement
     return [column == value for column, value in pairs if value is not None]
 
 
-def newest_first(
-    query: Select[Any], wanted: PageQuery, columns: Sequence[Any]
-) -> Select[Any]:
+def newest_first(query: Select[Any], wanted: PageQuery, columns: Sequence[Any]) -> Select[Any]:
     """Order `query` by `columns` descending, after the cursor, one row more than a page has.
 
     The columns are compared as the whole numbers that they are in the database, times included.
