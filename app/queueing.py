@@ -30,6 +30,8 @@ WAKE_LIST = "tocsin:wake"
 WAKE_SET = "tocsin:awake"
 RUNS = "runs"
 SHORT_SECONDS = 0.2
+# After a wake-up that failed none is tried for so long: one that hangs costs 0.2 s of intake.
+QUIET_SECONDS = 2.0
 # A Redis that hangs must not hold the drain, which then looks into the database.
 LONG_SECONDS = 5.0
 
@@ -76,6 +78,8 @@ class Alarm:
         self._settings = settings
         self._client: Redis | None = None
         self._script: Any = None
+        self._owed: set[str] = set()
+        self._quiet_until = float("-inf")
 
     @property
     def client(self) -> Redis:
@@ -86,16 +90,25 @@ class Alarm:
         return self._client
 
     def wake(self, names: Iterable[str]) -> bool:
-        """Wake the workers for `names` (lane ids, or RUNS); return whether Redis took it."""
-        wanted = list(names)
+        """Wake the workers for `names` (lane ids, or RUNS); return whether Redis took it.
+
+        What it did not take goes with a later wake-up of this process, or by the sweep.
+        """
+        # One step each, as threads share the set: what comes meanwhile is not forgotten.
+        self._owed.update(names)
+        wanted = list(self._owed.copy())
         if not wanted:
             return True
+        if monotonic() < self._quiet_until:
+            return False
         try:
             client = self.client
             self._script(keys=[WAKE_SET, WAKE_LIST], args=wanted, client=client)
         except (RedisError, OSError) as error:
+            self._quiet_until = monotonic() + QUIET_SECONDS
             log.warning("Redis is away, the sweep will find what waits: %s", error)
             return False
+        self._owed.difference_update(wanted)
         return True
 
     def alive(self) -> float | None:

@@ -8,20 +8,9 @@ import pytest
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
+from app.addresses import Addresses, OneAddress, SomeAddresses, address, addresses
 from app.errors import Fault, Invalid
-from app.shapes import (
-    Addresses,
-    OneAddress,
-    Rule,
-    Shape,
-    SomeAddresses,
-    address,
-    addresses,
-    number,
-    parse,
-    text,
-    whole,
-)
+from app.shapes import Rule, Shape, number, parse, text, whole
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Response, render_template
+from markupsafe import Markup, escape
 
 from app.api.endpoints import Call, endpoint
 
+_CODE = re.compile(r"`([^`]+)`")
 POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
@@ -38,6 +41,7 @@ def read_documentation(call: Call) -> Response:
         tags=_by_tag(document["paths"]),
         schemas={name: _fields(one) for name, one in document["components"]["schemas"].items()},
         type_of=type_of,
+        marked=marked,
     )
     headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
     return Response(page, content_type="text/html; charset=utf-8", headers=headers)
@@ -70,6 +74,11 @@ def _fields(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _alternatives(schema: Mapping[str, Any]) -> list[str]:
     return [type_of(one) for one in schema.get("oneOf", schema.get("anyOf", ()))]
+
+
+def marked(text: str) -> Markup:
+    """Return `text` with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
 
 
 def type_of(schema: Mapping[str, Any]) -> str:

@@ -6,6 +6,8 @@ Imported when it is first asked for: the model of the document takes 0.1 s to lo
 from __future__ import annotations
 
 import inspect
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from http import HTTPStatus
@@ -28,6 +30,7 @@ Errors are problem+json (RFC 9457) and name every fault of a request. Unknown fi
 are refused by name. Lists are keyset pages, newest first: follow `next` as `cursor`. Times are RFC
 3339 with offset, answered in UTC. Where a key of a JSON object is doubled, the last one counts."""
 
+_SOURCE = re.compile(r" \((?:spec|S[123]|\w+\.md)\b[^)]*\)")
 _ID = {"type": "string", "maxLength": 40}
 _PART = {"type": "string", "minLength": 1, "maxLength": 255}
 _HEADERS = {
@@ -50,8 +53,18 @@ def document() -> bytes:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
-    checked = OpenAPI.model_validate(made)
-    return checked.model_dump_json(by_alias=True, exclude_none=True).encode()
+    plain: dict[str, Any] = _without_sources(made)
+    OpenAPI.model_validate(plain)
+    return json.dumps(plain).encode()
+
+
+def _without_sources(value: Any) -> Any:
+    """Return `value` without the references to our own papers that descriptions carry."""
+    if isinstance(value, dict):
+        return {key: _without_sources(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_sources(item) for item in value]
+    return _SOURCE.sub("", value) if isinstance(value, str) else value
 
 
 def _models() -> list[tuple[type[BaseModel], Mode]]:
@@ -110,10 +123,8 @@ def _query_parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
         inner = dict(_without_null(found, definitions))
         description = inner.pop("description", None) or found.get("description")
         inner.pop("title", None)
-        yield {
-            "name": name, "in": "query", "required": name in required,
-            "schema": inner, "description": description,
-        }  # fmt: skip
+        parameter = {"name": name, "in": "query", "required": name in required, "schema": inner}
+        yield parameter | ({"description": description} if description else {})
 
 
 def _without_null(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -148,14 +159,13 @@ def _answers(endpoint: Endpoint, schemas: Schemas) -> Iterator[tuple[str, dict[s
             answer["content"] = {endpoint.media_type: {"schema": schema}}
         yield str(status), answer
     for status in sorted(set(_refusals(endpoint)) - set(endpoint.answers)):
-        yield (
-            str(status),
-            {
-                "description": HTTPStatus(status).phrase,
-                "content": {CONTENT_TYPE: {"schema": schemas[Problem, "serialization"]}},
-                "headers": _HEADERS.get(status),
-            },
-        )
+        refused: dict[str, Any] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {CONTENT_TYPE: {"schema": schemas[Problem, "serialization"]}},
+        }
+        if status in _HEADERS:
+            refused["headers"] = _HEADERS[status]
+        yield str(status), refused
 
 
 def _refusals(endpoint: Endpoint) -> Iterable[int]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from app.addresses import OneAddress, address, addresses
 from app.channels.fields import CaPem, Host, SecretText, field
-from app.shapes import OneAddress, Rule, Shape, address, addresses, number, text, whole
+from app.shapes import Rule, Shape, number, text, whole
 
 _LONGEST = 5000
 _LOGIN = {"authenticationRequired": [True]}

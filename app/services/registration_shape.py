@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from app.addresses import Addresses, SomeAddresses
 from app.domain.kinds import Direction
 from app.models import Registration, RegistrationDirection
 from app.services.integration_shape import Key
 from app.services.named import Answered, Document, answered_time
 from app.services.systems import Name
-from app.shapes import Addresses, Shape, SomeAddresses, fault, text, whole
+from app.shapes import Shape, fault, text, whole
 
 LONGEST_SILENCE = 44_640
 
