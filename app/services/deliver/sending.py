@@ -17,8 +17,8 @@ from app.failpoints import reach
 from app.models import Delivery
 from app.services import outbox
 from app.services.deliver.content import Endpoint, Job, endpoint
+from app.services.deliver.ended import Ended
 from app.services.deliver.steps import Start, Step, Stored, commit
-from app.services.deliver.verdicts import Ended
 from app.services.installation import Installation
 from app.services.lanes import MARGIN_SECONDS, Lease
 

@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 from app.clock import utc_now
 from app.domain.kinds import DeliveryState
 from app.models import Attempt, Delivery
-from app.services.deliver.verdicts import Ended, store
+from app.services.deliver.ended import Ended
+from app.services.deliver.verdicts import store
 from app.services.group_commit import GroupCommit, fill
 from app.services.installation import Installation
 from app.services.lanes import Lease, renew

@@ -1,0 +1,87 @@
+"""How an attempt ended, and its row: the verdict is written, or folded into an equal one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from app.channels.base import ChannelError, Receipt
+from app.domain.kinds import RecipientState, Verdict
+from app.models import Attempt
+
+MOST_KEPT = 8_000
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one attempt ended.
+
+    `stands` is whether a failure of the endpoint stands for all that was due with it (not when an
+    additional connection of a working lane failed). `probe`: the lane was retrying when it began,
+    so that a success ends that. `unreadable`: it can never be sent as it is.
+    """
+
+    delivery_id: int
+    integration_id: int | None
+    number: int
+    began_at: datetime
+    duration_ms: int
+    outcome: Receipt | ChannelError
+    subject: str | None = None
+    request: str | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, RecipientState] = field(default_factory=dict)
+    stands: bool = True
+    probe: bool = False
+    unreadable: bool = False
+
+
+def note(connection: Connection, ended: Ended, now: datetime, **values: object) -> None:
+    """Write the verdict on the attempt, or fold it into an equal one before it."""
+    table = Attempt.__table__
+    mine = (table.c.delivery_id == ended.delivery_id, table.c.number == ended.number)
+    for name in ("answer", "transcript"):
+        values[name] = str(values[name] or "")[:MOST_KEPT] or None
+    if values["verdict"] is Verdict.FAILED and _fold(connection, ended, now, values):
+        connection.execute(table.delete().where(*mine))
+        return
+    connection.execute(
+        table.update()
+        .where(*mine)
+        .values(duration_ms=ended.duration_ms, last_at=now, request=ended.request, **values)
+    )
+
+
+def _fold(
+    connection: Connection, ended: Ended, now: datetime, values: Mapping[str, object]
+) -> bool:
+    """Count an equal failure on the attempt row before; return whether there was one."""
+    table = Attempt.__table__
+    before = (
+        select(table.c.number)
+        .where(table.c.delivery_id == ended.delivery_id, table.c.number < ended.number)
+        .order_by(table.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    done = connection.execute(
+        table.update()
+        .where(
+            table.c.delivery_id == ended.delivery_id,
+            table.c.number == before,
+            table.c.verdict == Verdict.FAILED,
+            table.c.reason == values["reason"],
+            table.c.status == values["status"],
+            table.c.answer == values["answer"],
+        )
+        .values(
+            count=table.c.count + 1,
+            last_at=now,
+            duration_ms=ended.duration_ms,
+            transcript=values["transcript"],
+        )
+    )
+    return bool(done.rowcount)
