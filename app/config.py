@@ -12,17 +12,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from app import failpoints
+from app.environment import PREFIX, Environment
 from app.errors import SettingError
 from app.secrets import Secret, new_encryption_key
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-PREFIX = "TOCSIN_"
-KNOWN = (
-    "DATABASE_URL", "REDIS_URL", "DATA_DIR", "HOST", "PORT", "PUBLIC_URL", "SECRET_KEY",
-    "ENCRYPTION_KEYS", "ADMIN_EMAIL", "ADMIN_PASSWORD", "API_KEY", "WORKERS", "OUTBOUND_ALLOW",
-    "RETENTION_DAYS", "PENDING_DAYS", "LOG_LEVEL", "LOG_FORMAT", "FAILPOINT",
-)  # fmt: skip
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MIN_API_KEY = 20
 
@@ -71,55 +66,9 @@ class Settings:
         return self.database_url.startswith("sqlite")
 
 
-class _Environment:
-    """Reads one variable, or the file that its `_FILE` form names."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        unknown = [name for name in environ if name.startswith(PREFIX) and not _known(name)]
-        if unknown:
-            raise SettingError(unknown[0], "there is no such setting")
-
-    def text(self, name: str, default: str | None = None) -> str | None:
-        """Return the stripped value, or `default` where it is unset or blank."""
-        value, path = self._environ.get(PREFIX + name), self._environ.get(f"{PREFIX}{name}_FILE")
-        if value and path:
-            raise SettingError(PREFIX + name, f"is set, and so is {PREFIX}{name}_FILE; set one")
-        if path:
-            try:
-                value = Path(path).read_text(encoding="utf-8")
-            except (OSError, UnicodeError) as error:
-                raise SettingError(f"{PREFIX}{name}_FILE", f"cannot be read: {error}") from error
-        return (value or "").strip() or default
-
-    def secret(self, name: str) -> Secret | None:
-        """Return the value as a secret."""
-        value = self.text(name)
-        return Secret(value) if value else None
-
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
-        """Return a whole number from `low` to `high`."""
-        value = self.text(name, str(default)) or ""
-        if not re.fullmatch(r"\d{1,9}", value) or not low <= int(value) <= high:
-            raise SettingError(PREFIX + name, f"must be a whole number from {low} to {high}")
-        return int(value)
-
-    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
-        """Return one of `allowed`, compared without regard to case."""
-        value = self.text(name, default) or ""
-        for option in allowed:
-            if value.lower() == option.lower():
-                return option
-        raise SettingError(PREFIX + name, f"must be one of {', '.join(allowed)}")
-
-
-def _known(name: str) -> bool:
-    return name.removeprefix(PREFIX).removesuffix("_FILE") in KNOWN
-
-
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings and make the data directory and its keys; raises SettingError."""
-    env = _Environment(os.environ if environ is None else environ)
+    env = Environment(os.environ if environ is None else environ)
     data_dir = _data_dir(env)
     host, port = env.text("HOST", "127.0.0.1") or "", env.whole("PORT", 8000, 1, 65535)
     return Settings(
@@ -144,7 +93,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
-def _failpoint(env: _Environment, data_dir: Path) -> str | None:
+def _failpoint(env: Environment, data_dir: Path) -> str | None:
     spec = env.text("FAILPOINT")
     try:
         failpoints.arm(spec, data_dir / "run")
@@ -153,7 +102,7 @@ def _failpoint(env: _Environment, data_dir: Path) -> str | None:
     return spec
 
 
-def _data_dir(env: _Environment) -> Path:
+def _data_dir(env: Environment) -> Path:
     path = Path(env.text("DATA_DIR", "var") or "").expanduser().absolute()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -165,7 +114,7 @@ def _data_dir(env: _Environment) -> Path:
     return path
 
 
-def _database_url(env: _Environment, data_dir: Path) -> str:
+def _database_url(env: Environment, data_dir: Path) -> str:
     url = env.text("DATABASE_URL")
     if url is None:
         return f"sqlite:///{data_dir / 'tocsin.sqlite3'}"
@@ -182,14 +131,14 @@ def _database_url(env: _Environment, data_dir: Path) -> str:
     )
 
 
-def _redis_url(env: _Environment) -> str | None:
+def _redis_url(env: Environment) -> str | None:
     url = env.text("REDIS_URL")
     if url and not url.startswith(("redis://", "rediss://", "unix://")):
         raise SettingError(PREFIX + "REDIS_URL", "must begin with redis://, rediss:// or unix://")
     return url
 
 
-def _public_url(env: _Environment, host: str, port: int) -> str:
+def _public_url(env: Environment, host: str, port: int) -> str:
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
     url = (env.text("PUBLIC_URL", f"http://{shown}:{port}") or "").rstrip("/")
     parts = urlsplit(url)
@@ -198,14 +147,14 @@ def _public_url(env: _Environment, host: str, port: int) -> str:
     return url
 
 
-def _api_key(env: _Environment) -> Secret | None:
+def _api_key(env: Environment) -> Secret | None:
     key = env.secret("API_KEY")
     if key and len(key.reveal()) < MIN_API_KEY:
         raise SettingError(PREFIX + "API_KEY", f"must have at least {MIN_API_KEY} characters")
     return key
 
 
-def _encryption_keys(env: _Environment, data_dir: Path) -> tuple[Secret, ...]:
+def _encryption_keys(env: Environment, data_dir: Path) -> tuple[Secret, ...]:
     given = _kept_secret(env, "ENCRYPTION_KEYS", data_dir, new_encryption_key)
     keys = tuple(Secret(key.strip()) for key in given.reveal().split(",") if key.strip())
     if not keys or not all(re.fullmatch(r"[A-Za-z0-9_-]{43}=", key.reveal()) for key in keys):
@@ -216,7 +165,7 @@ def _encryption_keys(env: _Environment, data_dir: Path) -> tuple[Secret, ...]:
     return keys
 
 
-def _kept_secret(env: _Environment, name: str, data_dir: Path, make: Callable[[], str]) -> Secret:
+def _kept_secret(env: Environment, name: str, data_dir: Path, make: Callable[[], str]) -> Secret:
     """Return the secret of the environment, or the one kept in the data directory (made once)."""
     given = env.secret(name)
     if given:
@@ -249,7 +198,7 @@ def _write_once(path: Path, value: str) -> None:
         draft.unlink()
 
 
-def _networks(env: _Environment) -> tuple[Network, ...]:
+def _networks(env: Environment) -> tuple[Network, ...]:
     given = env.text("OUTBOUND_ALLOW", "") or ""
     try:
         return tuple(

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 
 from app.clock import utc_now
-from app.domain.kinds import DeliveryKind, DeliveryState, LaneState, Verdict
-from app.domain.outcome import is_poison
+from app.domain.kinds import DeliveryKind, DeliveryState, LaneState
 from app.errors import NotFound
-from app.models import Attempt, Delivery, Lane, System
-from app.services import outbox, preferences
+from app.models import Delivery, Lane, System
+from app.services import preferences
 from app.services.installation import Installation
 from app.services.processes import dead_owners
+from app.services.recovery import give_back_lost
 
 # Longer than any lease can be: one that ends later was made by a clock that has jumped.
 LONGEST_LEASE = timedelta(seconds=400)
@@ -58,7 +58,7 @@ def claim(site: Installation, lane_id: int, process_id: int, seconds: float) -> 
         ).first()
         if row is None:
             return None
-        _give_back_lost(connection, lane_id, now)
+        give_back_lost(connection, lane_id, now)
     return Lease(lane_id, row.system_id, row.state, row.held_at, row.next_try_at, token, seconds)
 
 
@@ -69,55 +69,6 @@ def _free(now: datetime) -> ColumnElement[bool]:
 
 def _paused() -> ColumnElement[bool]:
     return exists().where(System.id == Lane.__table__.c.system_id, System.status == "paused")
-
-
-def _give_back_lost(connection: Connection, lane_id: int, now: datetime) -> None:
-    """Give back what an owner before held: started attempts count towards poison."""
-    rows = connection.execute(
-        select(Delivery.id, Delivery.started, Delivery.lost_leases, Delivery.attempt_count).where(
-            Delivery.lane_id == lane_id, Delivery.state == DeliveryState.LEASED
-        )
-    ).all()
-    started = [row for row in rows if row.started]
-    for row in started:
-        _note_unknown(connection, row.id, row.attempt_count, now)
-        lost = row.lost_leases + 1
-        if is_poison(lost):
-            outbox.quarantine(connection, row.id, lost, now)
-    poisoned = {row.id for row in started if is_poison(row.lost_leases + 1)}
-    table = Delivery.__table__
-    back = [row for row in rows if row.id not in poisoned]
-    for was_started in (True, False):
-        ids = [row.id for row in back if bool(row.started) is was_started]
-        if ids:
-            connection.execute(
-                table.update()
-                .where(table.c.id.in_(ids))
-                .values(
-                    state=DeliveryState.PENDING,
-                    lease_token=None,
-                    lease_until=None,
-                    started=False,
-                    lost_leases=table.c.lost_leases + int(was_started),
-                )
-            )
-
-
-def _note_unknown(connection: Connection, delivery_id: int, number: int, now: datetime) -> None:
-    table = Attempt.__table__
-    connection.execute(
-        table.update()
-        .where(
-            table.c.delivery_id == delivery_id,
-            table.c.number == number,
-            table.c.verdict.is_(None),
-        )
-        .values(
-            verdict=Verdict.UNKNOWN,
-            last_at=now,
-            answer="The worker ended in the middle of this attempt; it may have been sent.",
-        )
-    )
 
 
 def renew(connection: Connection, lease: Lease) -> bool:
