@@ -94,18 +94,18 @@ class Alarm:
 
         What it did not take goes with a later wake-up of this process, or by the sweep.
         """
-        # One step each, as threads share the set: what comes meanwhile is not forgotten.
-        self._owed.update(names)
-        wanted = list(self._owed.copy())
+        wanted = sorted({*names, *self._owed.copy()})
         if not wanted:
             return True
         if monotonic() < self._quiet_until:
+            self._owed.update(wanted)
             return False
         try:
             client = self.client
             self._script(keys=[WAKE_SET, WAKE_LIST], args=wanted, client=client)
         except (RedisError, OSError) as error:
             self._quiet_until = monotonic() + QUIET_SECONDS
+            self._owed.update(wanted)
             log.warning("Redis is away, the sweep will find what waits: %s", error)
             return False
         self._owed.difference_update(wanted)

@@ -66,7 +66,8 @@ class Reply:
 class Endpoint:
     """One declaration: what Flask routes and what the OpenAPI document says.
 
-    `scope` None: open to everyone. `loopback`: open to callers of this machine.
+    `scope` None: open to everyone. `loopback`: open to callers of this machine. `headers` are the
+    headers that the view reads, each with what it means.
     """
 
     method: str
@@ -79,6 +80,7 @@ class Endpoint:
     loopback: bool
     shape: type[BaseModel] | None
     media_type: str
+    headers: Mapping[str, str]
     takes: Mapping[str, Any]
 
     @property
@@ -134,6 +136,7 @@ def endpoint(  # noqa: PLR0913 - one declaration, all by keyword
     loopback: bool = False,
     shape: type[BaseModel] | None = None,
     media_type: str = "application/json",
+    headers: Mapping[str, str] | None = None,
 ) -> Callable[[V], V]:
     """Declare the decorated view as an endpoint; its docstring is its description.
 
@@ -155,6 +158,7 @@ def endpoint(  # noqa: PLR0913 - one declaration, all by keyword
                 loopback=loopback,
                 shape=shape,
                 media_type=media_type,
+                headers=headers or {},
                 takes=_taken(view),
             )
         )

@@ -25,6 +25,7 @@ Mode = Literal["validation", "serialization"]
 Schemas = Mapping[Any, dict[str, Any]]
 
 TEMPLATE = "#/components/schemas/{model}"
+STALE = 412
 INTRODUCTION = """\
 Errors are problem+json (RFC 9457) and name every fault of a request. Unknown fields and parameters
 are refused by name. Lists are keyset pages, newest first: follow `next` as `cursor`. Times are RFC
@@ -33,6 +34,7 @@ are refused by name. Lists are keyset pages, newest first: follow `next` as `cur
 _SOURCE = re.compile(r" \((?:spec|S[123]|\w+\.md)\b[^)]*\)")
 _ID = {"type": "string", "maxLength": 40}
 _PART = {"type": "string", "minLength": 1, "maxLength": 255}
+_HEADER = {"type": "string", "minLength": 1, "maxLength": 128}
 _HEADERS = {
     401: {"WWW-Authenticate": {"schema": {"type": "string"}}},
     405: {"Allow": {"schema": {"type": "string"}}},
@@ -91,7 +93,11 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
         "tags": [endpoint.tag],
         "summary": summary.replace("\n", " ").rstrip("."),
         "description": _scope_sentence(endpoint, description),
-        "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint)],
+        "parameters": [
+            *_path_parameters(endpoint),
+            *_query_parameters(endpoint),
+            *_header_parameters(endpoint),
+        ],
         "responses": dict(_answers(endpoint, schemas)),
         "security": [{"key": []}] if endpoint.scope else [],
     }
@@ -125,6 +131,14 @@ def _query_parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
         inner.pop("title", None)
         parameter = {"name": name, "in": "query", "required": name in required, "schema": inner}
         yield parameter | ({"description": description} if description else {})
+
+
+def _header_parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
+    described = dict(endpoint.headers)
+    if STALE in endpoint.refusals:
+        described["If-Match"] = "The ETag that was read: 412 if it was changed since."
+    for name, description in described.items():
+        yield {"name": name, "in": "header", "schema": _HEADER, "description": description}
 
 
 def _without_null(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:

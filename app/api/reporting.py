@@ -14,6 +14,7 @@ from app.shapes import line_break
 HEADER = "Idempotency-Key"
 MAX_CLIENT_ID = 128
 REFUSALS = (404, 409)
+HEADERS = {HEADER: "Makes the report safe to send again; the same as `id`."}
 
 
 class FailureCounted(Document):
@@ -47,6 +48,7 @@ class ActivityReported(Document):
     tag="Reporting",
     answers={202: FailureReported},
     refusals=REFUSALS,
+    headers=HEADERS,
 )
 def report_failure(call: Call, key: str, body: FailureBody) -> Reply:
     """Report a failure of an integration.
@@ -64,6 +66,7 @@ def report_failure(call: Call, key: str, body: FailureBody) -> Reply:
     tag="Reporting",
     answers={202: ActivityReported},
     refusals=REFUSALS,
+    headers=HEADERS,
 )
 def report_activity(call: Call, key: str, body: ActivityBody) -> Reply:
     """Report that a direction of an integration ran.

@@ -14,13 +14,31 @@ from werkzeug.exceptions import HTTPException
 from app.api import bodies, parameters, problems
 from app.api.endpoints import ENDPOINTS, Call, Endpoint, Reply, is_ours
 from app.api.gate import ANYBODY, Gate, from_loopback
-from app.errors import TocsinError
+from app.clock import monotonic
+from app.errors import StorageUnavailable, TocsinError
 from app.services.api_keys import Caller
 from app.services.installation import Installation, installation
 
 log = logging.getLogger(__name__)
 
 _NO_DOCUMENT = 204
+
+
+class _Outages:
+    """Logs that nothing can be stored, once a second and not once a report."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def note(self, error: TocsinError) -> None:
+        """Log `error` if it is an outage that was not told within the second."""
+        now = monotonic()
+        if isinstance(error, StorageUnavailable) and now >= self._until:
+            self._until = now + 1.0
+            log.warning("%s", error)
+
+
+_OUTAGES = _Outages()
 
 
 class _View:
@@ -42,6 +60,7 @@ class _View:
         try:
             return self._response(self._answer(current, path))
         except TocsinError as error:
+            _OUTAGES.note(error)
             return problems.answer(error) or _unexpected(error)
         except HTTPException as error:
             return problems.http(error)

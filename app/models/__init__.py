@@ -9,13 +9,14 @@ from app.models.configuration import (
     Schedule,
     System,
 )
-from app.models.delivery import Attempt, Delivery, DeliveryItem, DeliveryRecipient, Lane
+from app.models.delivery import IS_OPEN, Attempt, Delivery, DeliveryItem, DeliveryRecipient, Lane
 from app.models.failure import CountedCycle, Failure, Idempotency, Trace
 from app.models.integration import Integration, IntegrationDirection
 from app.models.registration import Registration, RegistrationDirection
 from app.models.running import DispatchRun, Process
 
 __all__ = [
+    "IS_OPEN",
     "ApiKey",
     "Attempt",
     "Audit",

@@ -32,6 +32,6 @@ class Page(Document, Generic[T]):
     next: str | None = None
 
     @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
         """Name the page of a shape so that it can be read in the API's description."""
         return f"{params[0].__name__}Page"

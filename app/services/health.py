@@ -13,11 +13,11 @@ from pydantic import Field
 from sqlalchemy import Connection, func, select
 
 from app.clock import monotonic, utc_now
-from app.domain.kinds import DeliveryState
 from app.errors import StorageUnavailable
 from app.models import Delivery, Preference, Process
 from app.services.documents import Document
 from app.services.installation import Installation
+from app.services.reading.selecting import IS_OPEN
 from app.services.sql import insert
 from app.storage import Store
 
@@ -27,7 +27,6 @@ FRESH_SECONDS = 10.0
 PROBE_SECONDS = 5.0
 SEEN = timedelta(seconds=60)
 PROBE_ROW = "_probe"
-WAITING = (DeliveryState.PENDING, DeliveryState.LEASED, DeliveryState.STORED)
 UNKNOWN = "unknown, as the database cannot be read"
 
 
@@ -152,7 +151,7 @@ def _seen(connection: Connection) -> Mapping[str, datetime]:
 
 
 def _waiting(connection: Connection) -> tuple[int, datetime | None]:
-    query = select(func.count(), func.min(Delivery.reported_at)).where(Delivery.state.in_(WAITING))
+    query = select(func.count(), func.min(Delivery.reported_at)).where(IS_OPEN)
     return connection.execute(query).one()
 
 

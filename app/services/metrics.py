@@ -16,8 +16,8 @@ from sqlalchemy import Connection, case, func, select
 from app.clock import monotonic, utc_now
 from app.domain.kinds import ErrorType
 from app.models import Attempt, Delivery, DispatchRun, Failure, Lane, System
-from app.services.health import WAITING
 from app.services.installation import Installation
+from app.services.reading.selecting import IS_OPEN
 from app.storage import Store
 
 FRESH_SECONDS = 10.0
@@ -89,7 +89,7 @@ def _deliveries(connection: Connection) -> Iterable[Sample]:
 
 
 def _waiting(connection: Connection) -> Iterator[str]:
-    query = select(func.count(), func.min(Delivery.reported_at)).where(Delivery.state.in_(WAITING))
+    query = select(func.count(), func.min(Delivery.reported_at)).where(IS_OPEN)
     count, oldest = connection.execute(query).one()
     age = (utc_now() - oldest).total_seconds() if oldest else 0.0
     yield _gauge("waiting", "Deliveries that wait.", [({}, count)])

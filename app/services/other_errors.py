@@ -6,12 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam
 
 from app.domain.identity import other_identity
 from app.domain.kinds import ErrorType, FailureState
 from app.models import Failure
 from app.services.sql import insert
+
+# Built once, as every mail that was taken runs it.
+_RESOLVED = (
+    Failure.__table__.update()
+    .where(Failure.identity == bindparam("whose"), Failure.state == FailureState.OPEN)
+    .values(state=FailureState.RESOLVED)
+)
 
 
 @dataclass(frozen=True)
@@ -60,13 +67,7 @@ def resolve(connection: Connection, system_id: int, integration_id: int | None) 
 
     The row of a refused recipient stays open: a mail to the others does not mend it.
     """
-    table = Failure.__table__
-    identity = other_identity(system_id, integration_id, None, None)
-    connection.execute(
-        table.update()
-        .where(table.c.identity == identity, table.c.state == FailureState.OPEN)
-        .values(state=FailureState.RESOLVED)
-    )
+    connection.execute(_RESOLVED, {"whose": other_identity(system_id, integration_id, None, None)})
 
 
 def _row(error: OtherError, now: datetime) -> dict[str, object]:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select
 from app.clock import utc_now
 from app.domain.kinds import DeliveryState, EndReason, Fail
 from app.errors import Conflict, NotFound
-from app.models import Delivery, DeliveryItem, Failure
+from app.models import IS_OPEN, Delivery, DeliveryItem, Failure
 from app.services import audit
 from app.services.installation import Installation
 from app.services.other_errors import OtherError, record
@@ -18,10 +18,7 @@ from app.services.other_errors import OtherError, record
 
 def cancellable() -> ColumnElement[bool]:
     """Return the condition of deliveries that are not being sent at this moment."""
-    return or_(
-        Delivery.state.in_((DeliveryState.PENDING, DeliveryState.STORED)),
-        and_(Delivery.state == DeliveryState.LEASED, Delivery.started.is_(False)),
-    )
+    return and_(IS_OPEN, or_(Delivery.state != DeliveryState.LEASED, Delivery.started.is_(False)))
 
 
 def cancel(site: Installation, delivery_id: int, actor: str) -> None:

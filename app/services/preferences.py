@@ -79,7 +79,7 @@ class PreferencesBody(Shape):
 
 def load(connection: Connection) -> Preferences:
     """Return the settings in one SELECT; unknown rows are ignored."""
-    stored: dict[str, Any] = dict(connection.execute(_STORED).tuples().all())
+    stored: dict[str, Any] = {name: value for name, value in connection.execute(_STORED)}
     return Preferences(**{_NAMES[name]: stored[name] for name in stored if name in _NAMES})
 
 

@@ -57,6 +57,21 @@ def _update_by_id(table: Table, columns: tuple[str, ...]) -> Any:
     )
 
 
+@cache
+def _upsert(dialect: str, table: Table, keys: tuple[str, ...], columns: tuple[str, ...]) -> Any:
+    made: Any = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    changed = {name: made.excluded[name] for name in columns if name not in keys}
+    return made.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+def upsert(
+    connection: Connection, table: Table, keys: tuple[str, ...], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Insert `rows`, all of the same columns; those whose `keys` are there already are replaced."""
+    if rows:
+        connection.execute(_upsert(connection.dialect.name, table, keys, tuple(rows[0])), rows)
+
+
 def insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
     """Insert `rows` and return how many; those whose key is there already are left as they are."""
     if not rows:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.domain.kinds import DeliveryState, LaneState
 from app.errors import Use
-from app.models import Delivery, Integration, Lane, Preference, Registration, System
+from app.models import IS_OPEN, Delivery, Integration, Lane, Preference, Registration, System
 from app.services.named import MOST_USES, Document, moment, path_to, uses
 
 # The setting that names the system for mails of Tocsin itself, by id.
 OWN_MAIL = "smtpSystemId"
 RECENT = 20_000
-# As literals, so that the partial index on open deliveries serves (a bound value does not).
-OPEN = text("state IN ('pending', 'leased', 'stored')")
 
 
 def used_by(session: Session, row: System) -> list[Use]:
@@ -49,7 +47,7 @@ def _own_mail(session: Session, row: System) -> list[Use]:
 
 def waiting(session: Session, row: System) -> list[Use]:
     """Return one line that counts the deliveries which still wait for the system."""
-    query = select(func.count()).select_from(Delivery).where(OPEN, Delivery.system_id == row.id)
+    query = select(func.count()).select_from(Delivery).where(IS_OPEN, Delivery.system_id == row.id)
     number = session.scalar(query) or 0
     return [Use("delivery", f"{number:,} waiting", path_to("/deliveries"))] if number else []
 

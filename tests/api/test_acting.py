@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from app.models import Audit, Delivery, DeliveryItem, Failure
 from app.services.installation import Installation
 from tests.api import rows
-from tests.api.helpers import is_problem, reported
+from tests.api.helpers import is_problem, report, reported
 
 
 def _audited(site: Installation) -> list[tuple[str, ...]]:
@@ -122,3 +125,27 @@ def test_what_is_not_there_is_404_and_not_audited(
 ) -> None:
     assert is_problem(client.open(f"/api/v1/{path}", method=method), 404)
     assert _audited(site) == []
+
+
+def test_reports_and_hands_that_meet_on_one_failure_lose_nothing(
+    app: Flask, client: FlaskClient
+) -> None:
+    failure, answers = reported(client), Queue[int]()
+
+    def report_often() -> None:
+        mine = app.test_client()
+        mine.environ_base.update(client.environ_base)
+        for _ in range(20):
+            answers.put(report(mine).get_json()["failure"]["count"])
+
+    threads = [Thread(target=report_often) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        for path in ("resolve", "reset-retries"):
+            assert client.post(f"/api/v1/failures/{failure}/{path}").status_code == 200
+    for thread in threads:
+        thread.join()
+    counts = sorted(answers.get_nowait() for _ in range(60))
+    assert counts[-1] == 61
+    assert _one(client, failure)["count"] == 61

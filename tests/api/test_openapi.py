@@ -63,7 +63,10 @@ def test_a_scope_is_told_and_stands_behind_the_bearer_scheme(document: dict[str,
 
 def test_a_report_is_described_with_its_bounds(document: dict[str, Any]) -> None:
     operation = document["paths"]["/api/v1/integrations/{key}/failures"]["post"]
-    assert [(one["name"], one["in"]) for one in operation["parameters"]] == [("key", "path")]
+    assert [(one["name"], one["in"]) for one in operation["parameters"]] == [
+        ("key", "path"),
+        ("Idempotency-Key", "header"),
+    ]
     assert set(operation["responses"]) == {
         "202", "400", "401", "403", "404", "409", "413", "415", "422", "503"
     }  # fmt: skip

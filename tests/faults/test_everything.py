@@ -7,7 +7,7 @@ from tests.harness.mails import Post
 from tests.harness.product import Product
 from tests.harness.rounds import rounds
 from tests.harness.senders import Load, Wish
-from tests.harness.waiting import eventually
+from tests.harness.waiting import grows
 
 INTEGRATIONS = 8
 MOST_CONNECTIONS = 4
@@ -26,8 +26,7 @@ def test_a_kill_of_everything_under_load_loses_nothing(product: Product, post: P
 
     with Load(api, make, at_once=2, pause=0.01) as load:
         for _ in range(kills):
-            before = len(post.box.mails)
-            eventually("some mails", lambda wanted=before + 10: len(post.box.mails) >= wanted)
+            grows("mails", lambda: len(post.box.mails), 10)
             product.kill_all()
             product.start()
 

@@ -18,7 +18,7 @@ from tests.harness.mails import Post
 from tests.harness.product import Product
 from tests.harness.redis import OutsideRedis
 from tests.harness.senders import Load, Wish
-from tests.harness.waiting import eventually
+from tests.harness.waiting import eventually, grows
 
 INTEGRATIONS = 8
 AFTER = 20  # deliveries go on so many seconds after it is back
@@ -61,7 +61,7 @@ def test_mail_goes_on_after_a_kill_of_the_embedded_redis(
         before(product)
         product.restarted("redis-1", product.kill("redis-1"))
         back = clock.monotonic()
-        eventually("more reports", lambda wanted=load.accepted + 20: load.accepted >= wanted)
+        grows("reports", lambda: load.accepted, 20)
 
     wait_until_told(api, post, load.ledger, AFTER - (clock.monotonic() - back))
     assert set(load.ledger.statuses) == {202}
@@ -128,7 +128,7 @@ def test_a_flushall_in_mid_work_loses_nothing(product: Product, post: Post) -> N
         wait_until_told(api, post, load.ledger, AFTER)
 
         def table() -> bool:
-            return redis.zcard("rq:scheduler:scheduled_jobs") == 2
+            return bool(redis.zcard("rq:scheduler:scheduled_jobs") == 2)
 
         eventually("the periodic jobs", table, AFTER)
         # The queue itself goes on: a wake-up and a job of the scheduler are served.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from app import clock
 from tests.harness.books import assert_stored_once
 from tests.harness.product import Product
 from tests.harness.rounds import rounds
 from tests.harness.senders import Load, Wish
-from tests.harness.waiting import eventually
+from tests.harness.waiting import eventually, grows
 
 KILLED = (("web-1",), ("web-2",), ("web-1", "web-2"))
 
@@ -16,13 +18,12 @@ def test_a_kill_of_web_under_load_loses_no_report(product: Product) -> None:
     gaps = []
     with Load(product.api, lambda number: Wish(f"job-{number % 8}", f"K{number}")) as load:
         for number in range(rounds(4, 200)):
-            before = load.accepted
-            eventually("some reports", lambda wanted=before + 20: load.accepted >= wanted)
+            grows("reports", lambda: load.accepted, 20)
             pids = {name: product.kill(name) for name in KILLED[number % len(KILLED)]}
             killed_at = clock.monotonic()
             for name, pid in pids.items():
                 product.restarted(name, pid)
-            eventually("a 2xx", lambda since=killed_at: _answered_after(load, since))
+            eventually("a 2xx", partial(_answered_after, load, killed_at))
             gaps.append(clock.monotonic() - killed_at)
 
     assert max(gaps) <= 5, gaps

@@ -7,7 +7,7 @@ from tests.harness.mails import Post
 from tests.harness.product import Product
 from tests.harness.rounds import rounds
 from tests.harness.senders import Load, Wish
-from tests.harness.waiting import eventually
+from tests.harness.waiting import eventually, grows
 
 INTEGRATIONS = 12
 MOST_CONNECTIONS = 2 * 4  # two lanes
@@ -27,8 +27,7 @@ def test_a_kill_of_the_worker_under_load_sends_everything(product: Product, post
 
     with Load(api, make, at_once=2, pause=0.02) as load:
         for _ in range(kills):
-            before = len(post.box.mails)
-            eventually("some mails", lambda wanted=before + 10: len(post.box.mails) >= wanted)
+            grows("mails", lambda: len(post.box.mails), 10)
             product.restarted("worker-1", product.kill("worker-1"))
 
     wait_until_told(api, post, load.ledger)

@@ -37,8 +37,19 @@ def wait_until_told(
         told = {row["errorCode"]: row for row in rows}
         return told if ledger.failures.keys() <= told.keys() else {}
 
-    told = eventually(f"{len(ledger.failures)} told failures", look, seconds)
+    try:
+        told = eventually(f"{len(ledger.failures)} told failures", look, seconds)
+    except AssertionError:
+        print("waiting:", *_waiting(api), sep="\n  ")  # pytest shows it
+        raise
     arrived = post.by_delivery()
     unsent = [key for key in ledger.failures if told[key]["notified"]["delivery"] not in arrived]
     assert not unsent, f"said to be sent, but did not arrive: {unsent}"
     return told
+
+
+def _waiting(api: Api) -> list[Any]:
+    """Return what a person would look at when mail does not go."""
+    open_ones = [row for row in api.items("/deliveries") if row["state"] not in ("delivered",)]
+    others = api.items("/failures", errorType="other")
+    return [*api.items("/lanes"), *others, len(open_ones), *open_ones[:5]]

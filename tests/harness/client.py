@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -45,11 +46,16 @@ class Api:
         self._open: set[http.client.HTTPConnection] = set()
 
     def ask(
-        self, method: str, path: str, body: Any = None, timeout: float = 30.0, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 30.0,
     ) -> Answer:
         """Send one request, without repeating it; raises one of BROKEN when there is no answer."""
         connection = self._connection(timeout)
-        given = {"Authorization": f"Bearer {self._key}", **headers}
+        given = {"Authorization": f"Bearer {self._key}", **(headers or {})}
         data = None if body is None else json.dumps(body).encode()
         if data is not None:
             given["Content-Type"] = "application/json"
@@ -86,12 +92,12 @@ class Api:
         for connection in list(self._open):
             connection.close()
 
-    def sure(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    def sure(self, method: str, path: str, body: Any = None) -> Answer:
         """Ask until there is an answer: for what is harmless when it is done twice."""
         deadline = clock.monotonic() + PATIENCE
         while True:
             try:
-                answer = self.ask(method, f"/api/v1{path}", body, **headers)
+                answer = self.ask(method, f"/api/v1{path}", body)
             except BROKEN:
                 assert clock.monotonic() < deadline, f"no answer to {method} {path}"
             else:

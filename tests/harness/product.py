@@ -220,5 +220,3 @@ class Product:
     def rearm(self) -> None:
         """Let the armed point fire once more."""
         self.marker.unlink(missing_ok=True)
-
-

@@ -27,3 +27,9 @@ def steadily(what: str, look: Callable[[], object], seconds: float) -> None:
     while clock.monotonic() < deadline:
         assert look(), f"{what} did not last {seconds:.0f} s"
         clock.sleep(0.05)
+
+
+def grows(what: str, size: Callable[[], int], by: int) -> None:
+    """Wait until `size` is larger than now by so much."""
+    wanted = size() + by
+    eventually(f"{by} more {what}", lambda: size() >= wanted)

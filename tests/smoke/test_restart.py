@@ -32,7 +32,7 @@ def test_a_key_is_remembered_over_a_restart(product: Product, post: Post) -> Non
     assert again == first | {"duplicate": True}
     by_header = {name: value for name, value in body.items() if name != "id"}
     headers = {"Idempotency-Key": "key-1"}
-    assert api.ask("POST", REPORTS, by_header, **headers).of(202) == again
+    assert api.ask("POST", REPORTS, by_header, headers).of(202) == again
     api.ask("POST", REPORTS, body | {"message": "Another one."}).of(409)
     assert api.get(f"/failures/{first['failure']['id']}")["count"] == 1
     assert len(post.box.mails) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from app.channels.base import ChannelError, Receipt
 from app.domain.kinds import FINAL_STATES, DeliveryState, LaneState, RecipientState
@@ -14,7 +14,30 @@ from app.services import other_errors
 from app.services.deliver.ended import Ended
 from app.services.lanes import Lease
 from app.services.other_errors import OtherError
-from app.services.sql import insert
+from app.services.sql import upsert
+
+_MAIL: BindParameter[int] = bindparam("mail")
+_NOW: BindParameter[datetime] = bindparam("now")
+
+# What every mail needs is built once: building a statement costs more than running it.
+_DELIVERED = (
+    Delivery.__table__.update()
+    .where(Delivery.id == _MAIL, Delivery.state.not_in(FINAL_STATES))
+    .values(
+        state=DeliveryState.DELIVERED,
+        finished_at=_NOW,
+        subject=bindparam("about"),
+        confirmed=bindparam("proved"),
+        started=False,
+        lease_token=None,
+        lease_until=None,
+    )
+)
+_NOTIFIED = (
+    Failure.__table__.update()
+    .where(Failure.id.in_(select(DeliveryItem.failure_id).where(DeliveryItem.delivery_id == _MAIL)))
+    .values(notified_at=_NOW, notified_delivery_id=_MAIL)
+)
 
 
 def store_recipients(
@@ -25,8 +48,6 @@ def store_recipients(
     now: datetime,
 ) -> None:
     """Keep what the server said of each recipient."""
-    table = DeliveryRecipient.__table__
-    statement = insert(connection, table)
     rows = [
         {
             "delivery_id": ended.delivery_id,
@@ -39,50 +60,21 @@ def store_recipients(
         }
         for verdict in receipt.recipients
     ]
-    if rows:
-        changed = {
-            name: statement.excluded[name] for name in ("role", "state", "code", "text", "at")
-        }
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["delivery_id", "address"], set_=changed
-            ),
-            rows,
-        )
+    upsert(connection, DeliveryRecipient.__table__, ("delivery_id", "address"), rows)
 
 
 def deliver(
     connection: Connection, lease: Lease, ended: Ended, receipt: Receipt, now: datetime
 ) -> None:
     """Mark delivered, unless it is final already; then the failures it told are notified."""
-    table = Delivery.__table__
+    values = {"mail": ended.delivery_id, "now": now}
     done = connection.execute(
-        table.update()
-        .where(table.c.id == ended.delivery_id, table.c.state.not_in(FINAL_STATES))
-        .values(
-            state=DeliveryState.DELIVERED,
-            finished_at=now,
-            subject=ended.subject,
-            confirmed=receipt.confirmed,
-            started=False,
-            lease_token=None,
-            lease_until=None,
-        )
+        _DELIVERED, {**values, "about": ended.subject, "proved": receipt.confirmed}
     )
     if not done.rowcount:
         return
-    _notify(connection, ended.delivery_id, now)
+    connection.execute(_NOTIFIED, values)
     other_errors.resolve(connection, lease.system_id, ended.integration_id)
-
-
-def _notify(connection: Connection, delivery_id: int, now: datetime) -> None:
-    table, item = Failure.__table__, DeliveryItem.__table__
-    told = select(item.c.failure_id).where(item.c.delivery_id == delivery_id)
-    connection.execute(
-        table.update()
-        .where(table.c.id.in_(told))
-        .values(notified_at=now, notified_delivery_id=delivery_id)
-    )
 
 
 def wait_for_pass(connection: Connection, lease: Lease, ended: Ended) -> None:
@@ -132,15 +124,20 @@ def back_to_normal(connection: Connection, lease: Lease, now: datetime) -> None:
 
 def hold_lane(connection: Connection, lease: Lease, error: ChannelError, now: datetime) -> None:
     """The failure stands for all that was due: they wait for the pass, untouched (delivery.md)."""
-    affected = connection.scalars(
-        select(Delivery.integration_id)
-        .where(
-            Delivery.lane_id == lease.lane_id,
-            Delivery.state.in_((DeliveryState.PENDING, DeliveryState.LEASED)),
-            Delivery.due_at.is_not(None),
+    # One query a state: SQLite uses a partial index for `state = ?`, and none for a list of states.
+    affected = {
+        integration
+        for state in (DeliveryState.PENDING, DeliveryState.LEASED)
+        for integration in connection.scalars(
+            select(Delivery.integration_id)
+            .where(
+                Delivery.lane_id == lease.lane_id,
+                Delivery.state == state,
+                Delivery.due_at.is_not(None),
+            )
+            .distinct()
         )
-        .distinct()
-    ).all()
+    }
     other_errors.record(
         connection,
         [OtherError(lease.system_id, one, error.reason, str(error)) for one in affected],

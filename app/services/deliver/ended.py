@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from app.channels.base import ChannelError, Receipt
 from app.domain.kinds import RecipientState, Verdict
 from app.models import Attempt
 
 MOST_KEPT = 8_000
+_WRITTEN_COLUMNS = "verdict reason status answer transcript duration_ms last_at request".split()
+_WRITTEN = (
+    Attempt.__table__.update()
+    .where(Attempt.delivery_id == bindparam("mail"), Attempt.number == bindparam("nth"))
+    .values({name: bindparam(f"{name}_") for name in _WRITTEN_COLUMNS})
+)
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,9 @@ def note(connection: Connection, ended: Ended, now: datetime, **values: object) 
     if values["verdict"] is Verdict.FAILED and _fold(connection, ended, now, values):
         connection.execute(table.delete().where(*mine))
         return
-    connection.execute(
-        table.update()
-        .where(*mine)
-        .values(duration_ms=ended.duration_ms, last_at=now, request=ended.request, **values)
-    )
+    values |= {"duration_ms": ended.duration_ms, "last_at": now, "request": ended.request}
+    written = {f"{name}_": values[name] for name in _WRITTEN_COLUMNS}
+    connection.execute(_WRITTEN, {"mail": ended.delivery_id, "nth": ended.number, **written})
 
 
 def _fold(

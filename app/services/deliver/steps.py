@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam
 
 from app.clock import utc_now
 from app.domain.kinds import DeliveryState
@@ -22,10 +22,28 @@ from app.services.deliver.verdicts import store
 from app.services.group_commit import GroupCommit, fill
 from app.services.installation import Installation
 from app.services.lanes import Lease, renew
-from app.services.sql import one_id, patiently
+from app.services.sql import patiently
 
 MOST_STEPS = 64
 WAIT_SECONDS = 30.0
+
+# What every mail needs is built once: building a statement costs more than running it.
+_STARTED = (
+    Delivery.__table__.update()
+    .where(
+        Delivery.id == bindparam("mail"),
+        Delivery.state == DeliveryState.LEASED,
+        Delivery.lease_token == bindparam("token"),
+    )
+    .values(
+        started=True,
+        attempt_count=Delivery.attempt_count + 1,
+        lease_until=bindparam("until"),
+        message_id=bindparam("named"),
+    )
+    .returning(Delivery.attempt_count)
+)
+_ATTEMPT = Attempt.__table__.insert()
 
 
 @dataclass(frozen=True)
@@ -89,31 +107,20 @@ def _store(connection: Connection, step: Step, now: datetime) -> Stored:
 
 def _begin(connection: Connection, lease: Lease, start: Start, now: datetime) -> int | None:
     """Write the attempt row; None when the delivery is not ours any more (cancelled meanwhile)."""
-    table = Delivery.__table__
-    number = one_id(
-        connection,
-        table.update()
-        .where(
-            table.c.id == start.delivery_id,
-            table.c.state == DeliveryState.LEASED,
-            table.c.lease_token == lease.token,
-        )
-        .values(
-            started=True,
-            attempt_count=table.c.attempt_count + 1,
-            lease_until=now + timedelta(seconds=start.seconds),
-            message_id=start.message_id,
-        )
-        .returning(table.c.attempt_count),
-    )
+    values = {
+        "mail": start.delivery_id,
+        "token": lease.token,
+        "until": now + timedelta(seconds=start.seconds),
+        "named": start.message_id,
+    }
+    number: int | None = connection.scalar(_STARTED, values)
     if number is not None:
-        connection.execute(
-            Attempt.__table__.insert().values(
-                delivery_id=start.delivery_id,
-                number=number,
-                process_id=start.process_id,
-                started_at=now,
-                count=1,
-            )
-        )
+        attempt = {
+            "delivery_id": start.delivery_id,
+            "number": number,
+            "process_id": start.process_id,
+            "started_at": now,
+            "count": 1,
+        }
+        connection.execute(_ATTEMPT, attempt)
     return number

@@ -13,13 +13,13 @@ from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 from app.clock import to_micros
 from app.domain.kinds import Direction, ErrorType, FailureState, Kind
 from app.errors import NotFound
-from app.models import Delivery, Failure, Integration, Registration, System, Trace
+from app.models import IS_OPEN, Delivery, Failure, Integration, Registration, System, Trace
 from app.services.documents import Document, IdText, Page
 from app.services.installation import Installation
 from app.services.paging import Flag, MomentFilter, PageQuery, TextFilter, cut, page_of
 from app.services.reading import decisions
 from app.services.reading.decisions import Decision
-from app.services.reading.selecting import OPEN_STATES, equalities, integration_id, newest_first
+from app.services.reading.selecting import equalities, integration_id, newest_first
 
 _SEARCHED = (Failure.message, Failure.error_code, Failure.entity_id, Failure.project)
 _SAME = (
@@ -189,7 +189,7 @@ def _waiting(connection: Connection, rows: Sequence[Any]) -> Waiting:
         return {}
     query = (
         select(Delivery.integration_id, Delivery.system_id, func.count())
-        .where(Delivery.state.in_(OPEN_STATES), Delivery.system_id.in_(systems))
+        .where(IS_OPEN, Delivery.system_id.in_(systems))
         .group_by(Delivery.integration_id, Delivery.system_id)
     )
     return {(key[0], key[1]): key[2] for key in connection.execute(query)}

@@ -12,11 +12,11 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from app.domain.kinds import DeliveryState, Fail, LaneState
 from app.errors import NotFound
-from app.models import Delivery, Lane, System
+from app.models import IS_OPEN, Delivery, Lane, System
 from app.services.documents import Document, IdText, Page
 from app.services.installation import Installation
 from app.services.paging import PageQuery, TextFilter, cut, page_of
-from app.services.reading.selecting import OPEN_STATES, newest_first
+from app.services.reading.selecting import newest_first
 
 MAIL = "smtp"
 _SAME = "id row since round next_try_at".split()
@@ -113,7 +113,7 @@ def _waiting(connection: Connection, ids: Sequence[int]) -> Mapping[int, Any]:
             func.sum(stored).label("stored"),
             func.min(Delivery.reported_at).label("oldest_at"),
         )
-        .where(Delivery.lane_id.in_(ids), Delivery.state.in_(OPEN_STATES))
+        .where(Delivery.lane_id.in_(ids), IS_OPEN)
         .group_by(Delivery.lane_id)
     )
     return {row.lane_id: row for row in connection.execute(query)}

@@ -1,17 +1,22 @@
-"""Parts of queries that every list shares: names as ids, open states, and reading past a cursor."""
+"""Parts of queries that every list shares: names as ids, and reading past a cursor."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, Select, select, tuple_, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    select,
+    tuple_,
+    type_coerce,
+)
 
-from app.domain.kinds import DeliveryState
 from app.models import Integration, System
 from app.services.paging import PageQuery, read_cursor
-
-OPEN_STATES = (DeliveryState.PENDING, DeliveryState.LEASED, DeliveryState.STORED)
 
 
 def integration_id(key: str) -> ScalarSelect[int]:
