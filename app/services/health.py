@@ -14,10 +14,9 @@ from sqlalchemy import Connection, func, select
 
 from app.clock import monotonic, utc_now
 from app.errors import StorageUnavailable
-from app.models import Delivery, Preference, Process
+from app.models import IS_OPEN, Delivery, Preference, Process
 from app.services.documents import Document
 from app.services.installation import Installation
-from app.services.reading.selecting import IS_OPEN
 from app.services.sql import insert
 from app.storage import Store
 

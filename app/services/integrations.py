@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from app.domain.kinds import Direction, FailureState, Kind
 from app.errors import InUse, Use
-from app.models import Delivery, Failure, Integration, IntegrationDirection, Registration
+from app.models import IS_OPEN, Delivery, Failure, Integration, IntegrationDirection, Registration
 from app.services import configuring, removal
 from app.services.configuring import Condition
 from app.services.installation import Installation
@@ -24,7 +24,6 @@ from app.services.integration_shape import (
 )
 from app.services.named import Change, Collection, Document, path_to, version
 from app.services.sql import chunks, insert_missing
-from app.services.system_use import OPEN
 
 _NOTHING_TOLD = {
     "told_episode": None,
@@ -189,7 +188,7 @@ def _tell_again(session: Session, row: Integration) -> None:
     What a waiting mail tells stays with it: that mail goes anyway.
     """
     table = Failure.__table__
-    waiting = select(Delivery.id).where(OPEN, Delivery.integration_id == row.id)
+    waiting = select(Delivery.id).where(IS_OPEN, Delivery.integration_id == row.id)
     session.execute(
         update(table)
         .where(

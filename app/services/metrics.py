@@ -15,9 +15,8 @@ from sqlalchemy import Connection, case, func, select
 
 from app.clock import monotonic, utc_now
 from app.domain.kinds import ErrorType
-from app.models import Attempt, Delivery, DispatchRun, Failure, Lane, System
+from app.models import IS_OPEN, Attempt, Delivery, DispatchRun, Failure, Lane, System
 from app.services.installation import Installation
-from app.services.reading.selecting import IS_OPEN
 from app.storage import Store
 
 FRESH_SECONDS = 10.0

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, literal, select, text
+from sqlalchemy import Connection, and_, bindparam, case, literal, select
 
 from app.domain.kinds import DeliveryKind, DeliveryState, Direction, FailureState, Kind
 from app.domain.notifying import Rules
 from app.models import (
+    IS_OPEN,
     CountedCycle,
     Delivery,
     Failure,
@@ -87,8 +88,6 @@ _EPISODE = select(*_FAILURE_COLUMNS).where(
     Failure.kind == Kind.GLOBAL,
     Failure.state == FailureState.OPEN,
 )
-# The condition of the index deliveries_open, in its words: SQLite takes the index for no others.
-_OPEN = text("deliveries.state IN ('pending', 'leased', 'stored')")
 _WAITING = (
     select(
         Delivery.integration_id,
@@ -105,7 +104,7 @@ _WAITING = (
     )
     .where(
         Delivery.integration_id.in_(bindparam("ids", expanding=True)),
-        _OPEN,
+        IS_OPEN,
         Delivery.state == DeliveryState.PENDING,
         Delivery.kind.in_((DeliveryKind.FAILURE, DeliveryKind.DIGEST)),
         Delivery.due_at.is_(None),
