@@ -95,8 +95,8 @@ class Endpoint:
 
     @property
     def rule(self) -> str:
-        """Its path as Werkzeug writes it."""
-        return re.sub(r"{(\w+)}", r"<\1>", self.path)
+        """Its path as Werkzeug writes it; a name may hold anything, an encoded slash as well."""
+        return re.sub(r"{(?!id})(\w+)}", r"<name:\1>", self.path).replace("{id}", "<id>")
 
     @property
     def body(self) -> type[BaseModel] | None:

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask, Request, Response, request
 from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
 
 from app.api import bodies, parameters, problems
 from app.api.endpoints import ENDPOINTS, Call, Endpoint, Reply, is_ours
@@ -139,9 +140,17 @@ def _unexpected(error: Exception) -> Response:
     return problems.problem(500, problems.HIDDEN)
 
 
+class NameConverter(BaseConverter):
+    """A name given by people: WSGI has decoded %2F already, so it may hold slashes."""
+
+    part_isolating = False
+    regex = r"(?s:.+?)"
+
+
 def bind(app: Flask) -> None:
     """Add every declared endpoint to `app`, with the answers for what matches none of them."""
     site = installation(app)
+    app.url_map.converters["name"] = NameConverter
     gate = Gate(site.store)
     for declared in ENDPOINTS:
         app.add_url_rule(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
+import pytest
 from flask.testing import FlaskClient
 
 from app.services.installation import Installation
@@ -39,3 +42,17 @@ def test_a_registered_one_is_unregistered_before_it_is_deleted(
     assert use == {"kind": "registration", "name": "jira", "url": "/api/v1/registrations/jira"}
     assert client.delete(use["url"]).status_code == 204
     assert client.delete(f"{URL}/jira").status_code == 204
+
+
+@pytest.mark.parametrize(
+    "key", ["a/b", "a//b", "/", "ends/", "failures", "a/failures", "ü ☃", "50%"]
+)
+def test_a_key_may_hold_whatever_one_line_may_hold(client: FlaskClient, key: str) -> None:
+    path = f"/api/v1/integrations/{quote(key, safe='')}"
+
+    assert client.put(path, json={}).status_code == 201
+    assert (
+        client.post(f"{path}/failures", json={"kind": "global", "message": "x"}).status_code == 202
+    )
+
+    assert client.get(path).get_json()["key"] == key

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from app.clock import utc_now
 from app.domain.kinds import DeliveryKind, DeliveryState, Direction, LaneState
@@ -14,7 +14,7 @@ from app.models import Delivery
 from app.services.installation import Installation
 from app.services.lanes import Lease, due
 
-BATCH = 32
+BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,14 @@ class Claimed:
 
 
 _COLUMNS = [Delivery.__table__.c[name] for name in Claimed.__dataclass_fields__]
+_LEASED = (
+    Delivery.__table__.update()
+    .where(
+        Delivery.id.in_(bindparam("ids", expanding=True)), Delivery.state == DeliveryState.PENDING
+    )
+    .values(state=DeliveryState.LEASED, lease_token=bindparam("token"), started=False)
+    .returning(*_COLUMNS)
+)
 
 
 def take(site: Installation, lease: Lease) -> list[Claimed]:
@@ -60,12 +68,6 @@ def _due(connection: Connection, lease: Lease) -> list[int]:
 
 
 def _lease(connection: Connection, lease: Lease, ids: list[int]) -> list[Row[Any]]:
-    table = Delivery.__table__
-    rows = connection.execute(
-        table.update()
-        .where(table.c.id.in_(ids), table.c.state == DeliveryState.PENDING)
-        .values(state=DeliveryState.LEASED, lease_token=lease.token, started=False)
-        .returning(*_COLUMNS)
-    ).all()
+    rows = connection.execute(_LEASED, {"ids": ids, "token": lease.token}).all()
     # RETURNING keeps no order (delivery.md).
     return sorted(rows, key=lambda row: ids.index(row.id))

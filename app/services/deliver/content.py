@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
 from app.channels import channel
 from app.channels.base import Channel, Outgoing
@@ -86,6 +86,47 @@ class Job:
         return rendered.subject, Outgoing(self.mail.sender, self.asked, rendered.body)
 
 
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
+
+# What every batch needs is built once: building a statement costs more than running it.
+_NUMBERED = (
+    select(
+        DeliveryItem.delivery_id,
+        DeliveryItem.failure_id,
+        func.row_number()
+        .over(partition_by=DeliveryItem.delivery_id, order_by=DeliveryItem.failure_id.desc())
+        .label("place"),
+    )
+    .where(DeliveryItem.delivery_id.in_(_IDS))
+    .subquery()
+)
+_TOLD = (
+    select(_NUMBERED.c.delivery_id, Failure.__table__, Trace.body, Trace.lines)
+    .join(Failure, Failure.id == _NUMBERED.c.failure_id)
+    .outerjoin(Trace, Trace.hash == Failure.trace_hash)
+    .where(_NUMBERED.c.place <= MOST_LISTED)
+    .order_by(_NUMBERED.c.delivery_id, _NUMBERED.c.place)
+)
+_KNOWN = select(
+    DeliveryRecipient.delivery_id, DeliveryRecipient.address, DeliveryRecipient.state
+).where(DeliveryRecipient.delivery_id.in_(_IDS))
+_REGISTERED = (
+    select(
+        RegistrationDirection.__table__,
+        Integration.id.label("integration_id"),
+        Integration.key,
+        Integration.name,
+        Integration.system1,
+        Integration.system2,
+        Registration.include_error_trace,
+        Registration.same_for_backward,
+    )
+    .join(Registration, Registration.id == RegistrationDirection.registration_id)
+    .join(Integration, Integration.id == Registration.integration_id)
+    .where(Integration.id.in_(_IDS), Registration.active)
+)
+
+
 def endpoint(site: Installation, system_id: int) -> Endpoint:
     """Read a system as it is configured now."""
     with site.store.reading() as connection:
@@ -113,24 +154,7 @@ def load(site: Installation, system: Endpoint, claims: Sequence[Claimed]) -> lis
 
 def _failures(connection: Connection, claims: Sequence[Claimed]) -> dict[int, list[Told]]:
     """Read the first failures of each delivery, the latest first."""
-    numbered = (
-        select(
-            DeliveryItem.delivery_id,
-            DeliveryItem.failure_id,
-            func.row_number()
-            .over(partition_by=DeliveryItem.delivery_id, order_by=DeliveryItem.failure_id.desc())
-            .label("place"),
-        )
-        .where(DeliveryItem.delivery_id.in_([claimed.id for claimed in claims]))
-        .subquery()
-    )
-    rows = connection.execute(
-        select(numbered.c.delivery_id, Failure.__table__, Trace.body, Trace.lines)
-        .join(Failure, Failure.id == numbered.c.failure_id)
-        .outerjoin(Trace, Trace.hash == Failure.trace_hash)
-        .where(numbered.c.place <= MOST_LISTED)
-        .order_by(numbered.c.delivery_id, numbered.c.place)
-    )
+    rows = connection.execute(_TOLD, {"ids": [claimed.id for claimed in claims]})
     told: dict[int, list[Told]] = defaultdict(list)
     for row in rows:
         told[row.delivery_id].append(Told(row, _head(row.body)))
@@ -151,12 +175,8 @@ def _head(body: bytes | None) -> str | None:
 def _known(
     connection: Connection, claims: Sequence[Claimed]
 ) -> dict[int, dict[str, RecipientState]]:
-    table = DeliveryRecipient
-    query = select(table.delivery_id, table.address, table.state).where(
-        table.delivery_id.in_([claimed.id for claimed in claims])
-    )
     known: dict[int, dict[str, RecipientState]] = defaultdict(dict)
-    for row in connection.execute(query):
+    for row in connection.execute(_KNOWN, {"ids": [claimed.id for claimed in claims]}):
         known[row.delivery_id][row.address] = row.state
     return known
 
@@ -166,25 +186,8 @@ _Registered = dict[tuple[int, Direction], Any]
 
 def _registrations(connection: Connection, claims: Sequence[Claimed]) -> _Registered:
     """Read the settings of each direction; where backward has the same, those of forward."""
-    settings = RegistrationDirection
-    rows = connection.execute(
-        select(
-            settings.__table__,
-            Integration.id.label("integration_id"),
-            Integration.key,
-            Integration.name,
-            Integration.system1,
-            Integration.system2,
-            Registration.include_error_trace,
-            Registration.same_for_backward,
-        )
-        .join(Registration, Registration.id == settings.registration_id)
-        .join(Integration, Integration.id == Registration.integration_id)
-        .where(
-            Integration.id.in_({claimed.integration_id for claimed in claims}),
-            Registration.active,
-        )
-    ).all()
+    ids = list({claimed.integration_id for claimed in claims})
+    rows = connection.execute(_REGISTERED, {"ids": ids}).all()
     found = {(row.integration_id, row.direction): row for row in rows}
     for row in rows:
         if row.same_for_backward and row.direction is Direction.FORWARD:

@@ -47,12 +47,12 @@ class Ended:
 
 def note(connection: Connection, ended: Ended, now: datetime, **values: object) -> None:
     """Write the verdict on the attempt, or fold it into an equal one before it."""
-    table = Attempt.__table__
-    mine = (table.c.delivery_id == ended.delivery_id, table.c.number == ended.number)
     for name in ("answer", "transcript"):
         values[name] = str(values[name] or "")[:MOST_KEPT] or None
     if values["verdict"] is Verdict.FAILED and _fold(connection, ended, now, values):
-        connection.execute(table.delete().where(*mine))
+        table = Attempt.__table__.c
+        mine = (table.delivery_id == ended.delivery_id, table.number == ended.number)
+        connection.execute(Attempt.__table__.delete().where(*mine))
         return
     values |= {"duration_ms": ended.duration_ms, "last_at": now, "request": ended.request}
     written = {f"{name}_": values[name] for name in _WRITTEN_COLUMNS}

@@ -45,28 +45,35 @@ class LaneRun:
         self._senders = senders
         self._most = MOST_CONNECTIONS
         self._first = Sender(self, first=True)
+        self._helpers: list[Sender] = []
         self._jobs: deque[Job] = deque()
         self._renewed = clock.monotonic()
 
     def refreshed(self) -> Endpoint:
-        """Read the system anew for the next batch; a change ends the connection to the old one."""
+        """Read the system anew for the next batch; a change ends the connections to the old one."""
         current = endpoint(self.site, self.lease.system_id)
         if (current.options, current.sealed) != (self.system.options, self.system.sealed):
-            self._first.close()
+            self.close()
         self.system = current
         return current
 
     def send(self, jobs: Sequence[Job], stopping: threading.Event) -> None:
         """Send `jobs`; what is left when the endpoint fails is given back with the lane."""
         self._jobs.extend(jobs)
-        normal = self.lease.state is not LaneState.RETRYING
-        more = min(self._most - 1, len(jobs) // JOBS_A_CONNECTION) if normal else 0
-        helpers = [Sender(self, first=False) for _ in range(more)]
+        helpers = self._helping(len(jobs))
         futures = [self._senders.submit(helper.work, stopping) for helper in helpers]
         try:
             self._first.work(stopping)
         finally:
             self._wait(futures)
+
+    def _helping(self, jobs: int) -> list[Sender]:
+        """Return the further connections that so many jobs are worth; kept from batch to batch."""
+        normal = self.lease.state is not LaneState.RETRYING
+        more = min(self._most - 1, jobs // JOBS_A_CONNECTION) if normal else 0
+        missing = more - len(self._helpers)
+        self._helpers += [Sender(self, first=False) for _ in range(missing)]
+        return self._helpers[:more]
 
     def _wait(self, futures: list[Future[None]]) -> None:
         """Wait for the other connections, keeping the lane while they finish what they send."""
@@ -107,8 +114,9 @@ class LaneRun:
                 self.goes_on = False
 
     def close(self) -> None:
-        """End the kept connection."""
-        self._first.close()
+        """End the kept connections."""
+        for sender in (self._first, *self._helpers):
+            sender.close()
 
 
 class Sender:
@@ -129,8 +137,6 @@ class Sender:
                     break
         finally:
             self._store_last()
-            if not self._is_first:
-                self.close()
 
     def _helps(self) -> bool:
         """Connect before any mail is at stake: a server may refuse a further connection."""

@@ -35,6 +35,7 @@ def take_failure(batch: Batch, report: Report, body: FailureBody) -> FailureRow:
     row.count += 1
     row.last_logged_at = max(row.last_logged_at, report.occurred_at)
     row.message, row.project, row.accessible = body.message, body.project, body.accessible
+    row.entity_type, row.entity_id = body.entity_type, body.entity_id
     if row.kind is Kind.GLOBAL:
         _take_global(batch, lines, row, report, body)
     else:

@@ -19,13 +19,10 @@ from app.services.intake.state import Batch, DeliveryRow, FailureRow, Lines
 from app.services.sql import insert_missing, insert_returning, update_by_id
 
 _CHANGING = (
-    "state message project accessible count retry_count max_retry_count total_retry_count "
-    "last_logged_at trace_hash episode told_episode told_delivery_id decision"
+    "state message project entity_type entity_id accessible count retry_count max_retry_count "
+    "total_retry_count last_logged_at trace_hash episode told_episode told_delivery_id decision"
 ).split()
-_FIXED = (
-    "identity kind integration_id direction_id direction error_code entity_type entity_id "
-    "first_logged_at"
-).split()
+_FIXED = "identity kind integration_id direction_id direction error_code first_logged_at".split()
 _LINES = "last_activity_at last_failure_at count occurrences episode episode_since".split()
 
 _JOINED = (
