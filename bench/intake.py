@@ -32,14 +32,16 @@ def _single(bench: Bench, size: int, clients: int) -> Figures:
         set_up(product.port, 25, INTEGRATIONS, failureCount=HELD)
         requests = failures(WARMING + size)
         load.run(product.port, requests[:WARMING], clients)
-        before = installation.commits()
+        before, used = installation.commits(), product.cpu_seconds()
         measured = load.run(product.port, requests[WARMING:], clients)
+        used = product.cpu_seconds() - used
         commits = installation.commits() - before
     return {
         "rate": measured.rate,
         "p50": measured.percentile(0.5),
         "p99": measured.percentile(0.99),
         "shared": size / commits,
+        "cpu": used * 1000 / size,
     }
 
 

@@ -64,14 +64,16 @@ def per_second(bench: Bench, size: int) -> Figures:
         set_up(product.port, sink.port, integrations, failureCount=1)
         load.run(product.port, list(_one_of_each(integrations)), CLIENTS)
         sleep(QUIET_SECONDS)
-        began = monotonic()
+        began, used = monotonic(), product.cpu_seconds()
         load.run(product.port, [request("POST", "/dispatch-runs", {})], 1)
         sink.wait(size, WAIT_SECONDS)
+        used = product.cpu_seconds() - used
         arrived = sink.times()
     assert len(arrived) == size, f"{len(arrived)} mails came instead of {size}"
     return {
         "rate": (size - 1) / (arrived[-1] - arrived[0]),
         "first": (arrived[0] - began) * 1000,
+        "cpu": used * 1000 / size,
     }
 
 

@@ -81,6 +81,16 @@ class Product:
         files = sorted((self.installation.data_dir / "run").glob("*.pid"))
         return {file.stem: int(file.read_text()) for file in files}
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time that all its processes have used since they were started."""
+        return sum(_ticks(pid) for pid in self.processes().values()) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    user, system = fields[11:13]  # fields 14 and 15 of proc(5)
+    return int(user) + int(system)
+
 
 def install(directory: Path, database: Database) -> Installation:
     """Return a new, empty installation."""

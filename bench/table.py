@@ -25,6 +25,7 @@ ROWS = (
             Figure("p50", "  median", "ms"),
             Figure("p99", "  99 of 100", "ms", 60),
             Figure("shared", "  reports a commit", "", more=True),
+            Figure("cpu", "  processor time, each", "ms"),
         ),
     ),
     Row(
@@ -36,6 +37,7 @@ ROWS = (
             Figure("p50", "  median", "ms"),
             Figure("p99", "  99 of 100", "ms"),
             Figure("shared", "  reports a commit", "", more=True),
+            Figure("cpu", "  processor time, each", "ms"),
         ),
     ),
     Row(
@@ -85,6 +87,7 @@ ROWS = (
                 more=True,
             ),
             Figure("first", "  from 'run now' to the first", "ms"),
+            Figure("cpu", "  processor time, each", "ms"),
         ),
     ),
     Row(

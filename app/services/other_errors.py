@@ -25,19 +25,20 @@ _RESOLVED = (
 class OtherError:
     """A notification that could not be sent: through which system, for which integration, why.
 
-    `address` is set where one recipient was refused for good.
+    `about` is what the error alone concerns: a recipient that was refused for good, a delivery that
+    ended; such an error stays open when other mail goes again.
     """
 
     system_id: int
     integration_id: int | None
     reason: str
     text: str
-    address: str | None = None
+    about: str | None = None
 
     @property
     def identity(self) -> bytes:
         """Return which row it counts on."""
-        return other_identity(self.system_id, self.integration_id, None, self.address)
+        return other_identity(self.system_id, self.integration_id, None, self.about)
 
 
 def record(connection: Connection, errors: Iterable[OtherError], now: datetime) -> None:
@@ -65,7 +66,7 @@ def record(connection: Connection, errors: Iterable[OtherError], now: datetime) 
 def resolve(connection: Connection, system_id: int, integration_id: int | None) -> None:
     """Close the other error of a registration whose mail goes again, in the caller's transaction.
 
-    The row of a refused recipient stays open: a mail to the others does not mend it.
+    The row of a refused recipient or of a dead delivery stays open: other mail does not mend it.
     """
     connection.execute(_RESOLVED, {"whose": other_identity(system_id, integration_id, None, None)})
 
@@ -79,7 +80,7 @@ def _row(error: OtherError, now: datetime) -> dict[str, object]:
         "system_id": error.system_id,
         "reason": error.reason,
         "message": error.text,
-        "entity_id": error.address,
+        "entity_id": error.about,
         "accessible": True,
         "count": 1,
         "first_logged_at": now,

@@ -111,4 +111,6 @@ def bury(
         .returning(table.c.system_id, table.c.integration_id)
     ).first()
     if row is not None:
-        record(connection, [OtherError(row.system_id, row.integration_id, Fail.OTHER, text)], now)
+        about = f"delivery {delivery_id}"
+        error = OtherError(row.system_id, row.integration_id, Fail.OTHER, text, about)
+        record(connection, [error], now)

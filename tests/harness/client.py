@@ -14,6 +14,7 @@ from app import clock
 from tests.harness.waiting import PATIENCE, eventually
 
 ADMIN_KEY = "tck_tests-only-admin-key-0123456789"
+IDLE_SECONDS = 5.0
 BROKEN = (OSError, http.client.HTTPException)
 Document = dict[str, Any]
 
@@ -69,6 +70,10 @@ class Api:
         return Answer(answer.status, text, dict(answer.getheaders()))
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        # The server closes what was idle for long; it may do so just when we use it again.
+        if clock.monotonic() - getattr(self._local, "used_at", 0.0) > IDLE_SECONDS:
+            self.hang_up()
+        self._local.used_at = clock.monotonic()
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)

@@ -60,8 +60,12 @@ class Post:
 
     def wait(self, mails: int, seconds: float = PATIENCE) -> list[EmailMessage]:
         """Wait for so many mails, and return all."""
-        eventually(f"{mails} mails", lambda: len(self.box.mails) >= mails, seconds)
+        self.arrive(mails, seconds)
         return self.messages
+
+    def arrive(self, mails: int, seconds: float = PATIENCE) -> None:
+        """Wait for so many mails."""
+        eventually(f"{mails} mails", lambda: len(self.box.mails) >= mails, seconds)
 
     def by_delivery(self) -> dict[str, list[EmailMessage]]:
         """Return the mails by X-Tocsin-Delivery; copies of one have the same Message-ID."""

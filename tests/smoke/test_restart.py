@@ -114,7 +114,7 @@ def test_a_second_start_on_the_same_directory_refuses(running: Product) -> None:
 
     assert second.returncode == 3
     assert str(running.supervisor) in second.stderr
-    assert running.ready()
+    eventually("a ready product", running.ready)
 
 
 def test_an_outside_redis_is_used_instead_of_the_embedded_one(

@@ -61,7 +61,7 @@ class LaneRun:
         """Send `jobs`; what is left when the endpoint fails is given back with the lane."""
         self._jobs.extend(jobs)
         helpers = self._helping(len(jobs))
-        futures = [self._senders.submit(helper.work, stopping) for helper in helpers]
+        futures = [self._senders.submit(one.work, stopping) for one in helpers]
         try:
             self._first.work(stopping)
         finally:
@@ -71,8 +71,7 @@ class LaneRun:
         """Return the further connections that so many jobs are worth; kept from batch to batch."""
         normal = self.lease.state is not LaneState.RETRYING
         more = min(self._most - 1, jobs // JOBS_A_CONNECTION) if normal else 0
-        missing = more - len(self._helpers)
-        self._helpers += [Sender(self, first=False) for _ in range(missing)]
+        self._helpers += [Sender(self, first=False) for _ in range(more - len(self._helpers))]
         return self._helpers[:more]
 
     def _wait(self, futures: list[Future[None]]) -> None:
@@ -247,9 +246,5 @@ def _request(message: Outgoing) -> str:
 
 
 def _unreadable(error: Exception) -> ChannelError:
-    return ChannelError(
-        f"The mail cannot be made from what is stored ({type(error).__name__}); see the log.",
-        reason=Fail.TEMPLATE,
-        endpoint=False,
-        permanent=True,
-    )
+    text = f"The mail cannot be made from what is stored ({type(error).__name__}); see the log."
+    return ChannelError(text, reason=Fail.TEMPLATE, endpoint=False, permanent=True)

@@ -76,7 +76,7 @@ def _report_refusals(
             Fail.CLIENT_ERROR,
             f"The mail server refuses the recipient {verdict.address}: "
             f"{verdict.code} {verdict.text}",
-            address=verdict.address,
+            about=verdict.address,
         )
         for verdict in receipt.recipients
         if verdict.state is RecipientState.REJECTED
