@@ -9,7 +9,15 @@ from app.models.configuration import (
     Schedule,
     System,
 )
-from app.models.delivery import IS_OPEN, Attempt, Delivery, DeliveryItem, DeliveryRecipient, Lane
+from app.models.delivery import (
+    IS_OPEN,
+    IS_WAITING,
+    Attempt,
+    Delivery,
+    DeliveryItem,
+    DeliveryRecipient,
+    Lane,
+)
 from app.models.failure import CountedCycle, Failure, Idempotency, Trace
 from app.models.integration import Integration, IntegrationDirection
 from app.models.registration import Registration, RegistrationDirection
@@ -17,6 +25,7 @@ from app.models.running import DispatchRun, Process
 
 __all__ = [
     "IS_OPEN",
+    "IS_WAITING",
     "ApiKey",
     "Attempt",
     "Audit",

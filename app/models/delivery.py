@@ -22,7 +22,9 @@ from app.storage import Id
 _PENDING = text("state = 'pending'")
 _LEASED = text("state = 'leased'")
 _OPEN = text("state IN ('pending', 'leased', 'stored')")
+_WAITING = text("state = 'pending' AND due_at IS NULL")
 # For queries, in the very words of the index: SQLite uses it for these, and not for bound values.
+IS_WAITING = text("deliveries.state = 'pending' AND deliveries.due_at IS NULL")
 IS_OPEN = text("deliveries.state IN ('pending', 'leased', 'stored')")
 
 
@@ -72,6 +74,14 @@ class Delivery(Model):
         ),
         # Serves: the sweep that gives back what a dead owner held.
         Index("deliveries_leased", "lane_id", sqlite_where=_LEASED, postgresql_where=_LEASED),
+        # Serves: the mail that waits for the pass, at intake and by the pass itself.
+        Index(
+            "deliveries_waiting",
+            "integration_id",
+            "id",
+            sqlite_where=_WAITING,
+            postgresql_where=_WAITING,
+        ),
         # Serves: what waits for an integration (joining, cancelling, counting, "n waiting").
         Index(
             "deliveries_open",

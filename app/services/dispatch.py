@@ -12,7 +12,7 @@ from app.clock import utc_now
 from app.domain import schedule as schedules
 from app.domain.kinds import DeliveryKind, DeliveryState, LaneState, RunCause, RunState
 from app.failpoints import reach
-from app.models import Delivery, DispatchRun, Lane, Schedule
+from app.models import IS_WAITING, Delivery, DispatchRun, Lane, Schedule
 from app.queueing import RUNS
 from app.services import lanes, preferences
 from app.services.installation import Installation
@@ -192,8 +192,7 @@ def _make_some_due(site: Installation, now: datetime) -> int:
     some = (
         select(table.c.id)
         .where(
-            table.c.state == DeliveryState.PENDING,
-            table.c.due_at.is_(None),
+            IS_WAITING,
             table.c.lane_id.in_(select(Lane.id).where(Lane.row.is_(None))),
             table.c.kind != DeliveryKind.TEST,
         )

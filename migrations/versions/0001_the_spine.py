@@ -123,6 +123,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('pending', 'leased', 'stored')"),
         postgresql_where=sa.text("state IN ('pending', 'leased', 'stored')"),
     )
+    op.create_index(
+        "deliveries_waiting",
+        "deliveries",
+        ["integration_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending' AND due_at IS NULL"),
+        postgresql_where=sa.text("state = 'pending' AND due_at IS NULL"),
+    )
 
     op.create_table(
         "delivery_items",

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, literal, select
 
-from app.domain.kinds import DeliveryKind, DeliveryState, Direction, FailureState, Kind
+from app.domain.kinds import DeliveryKind, Direction, FailureState, Kind
 from app.domain.notifying import Rules
 from app.models import (
-    IS_OPEN,
+    IS_WAITING,
     CountedCycle,
     Delivery,
     Failure,
@@ -104,10 +104,8 @@ _WAITING = (
     )
     .where(
         Delivery.integration_id.in_(bindparam("ids", expanding=True)),
-        IS_OPEN,
-        Delivery.state == DeliveryState.PENDING,
+        IS_WAITING,
         Delivery.kind.in_((DeliveryKind.FAILURE, DeliveryKind.DIGEST)),
-        Delivery.due_at.is_(None),
         Delivery.attempt_count == 0,
     )
     .order_by(Delivery.id)
