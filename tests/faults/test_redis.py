@@ -6,7 +6,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 
 import pytest
 
@@ -23,6 +23,9 @@ from tests.harness.waiting import eventually, grows
 INTEGRATIONS = 8
 AFTER = 20  # deliveries go on so many seconds after it is back
 AWAY = 3.0
+# A Redis that hangs costs the reports of one commit 0.2 s, and nobody waits for it twice; the rest
+# is the commit itself on a busy machine. (With every wake-up tried anew it was 0.43 s.)
+FROZEN = 0.35
 
 
 def _register(api: Api, post: Post) -> None:
@@ -110,7 +113,8 @@ def test_intake_does_not_wait_for_a_redis_that_is_frozen(product: Product, post:
 
     wait_until_told(api, post, load.ledger, AFTER)
     print(f"p99 of {load.accepted}: {_p99(load.ledger.took) * 1000:.0f} ms")
-    assert _p99(load.ledger.took) <= 0.25
+    assert _p99(load.ledger.took) <= FROZEN
+    assert median(load.ledger.took) <= 0.1
     assert set(load.ledger.statuses) == {202}
     product.check()
 
