@@ -44,6 +44,7 @@ class Drainer:
         while not self._stopping.is_set():
             name = self._wait()
             self._serve(name)
+            self._courier.serve_later()
             self._tend()
             if clock.monotonic() >= end or self._others_wait():
                 if self._succeed():

@@ -38,6 +38,24 @@ def settle(before: Mapping[str, RecipientState], now: Mapping[str, RecipientStat
     return Settled(False, known, refused)
 
 
+def still_known(
+    wanted: tuple[str, ...], known: Mapping[str, RecipientState]
+) -> dict[str, RecipientState]:
+    """Return what still counts of `known` after the recipients were changed to `wanted`.
+
+    Who has got the mail has got it. A refusal counts only beside somebody who got it or still may:
+    where nobody else is left, all are asked again.
+    """
+    counts = {
+        address: state
+        for address, state in known.items()
+        if address in wanted or state is RecipientState.ACCEPTED
+    }
+    if set(counts.values()) == {RecipientState.REJECTED} and set(wanted) <= set(counts):
+        return {}
+    return counts
+
+
 def still_to_ask(wanted: tuple[str, ...], known: Mapping[str, RecipientState]) -> tuple[str, ...]:
     """Return the recipients of `wanted` that have no final verdict yet."""
     final = (RecipientState.ACCEPTED, RecipientState.REJECTED)

@@ -29,6 +29,8 @@ class Schedule:
         return self.every_n * UNITS[self.every_unit]
 
 
+# The clocks of two machines may differ by as much.
+SKEW = timedelta(minutes=1)
 ON_DEMAND = "On Demand"
 DEFAULT = "30 Minute Schedule"
 BUILT_IN = {
@@ -45,12 +47,12 @@ BUILT_IN = {
 def next_run(schedule: Schedule, last: datetime | None, now: datetime) -> datetime | None:
     """Return when the next pass is due after `last`, or None for never.
 
-    The first pass is due at once. Missed passes are not made up for; a `last` ahead of `now` (a
-    clock that was set back) counts as now.
+    The first pass is due at once. Missed passes are not made up for. A `last` well ahead of `now`
+    was made by a clock that has been set back since: then a pass is due at once, too.
     """
     interval = schedule.interval
     if interval is None:
         return None
-    if last is None:
+    if last is None or last > now + SKEW:
         return now
-    return min(last, now) + interval
+    return last + interval

@@ -32,7 +32,8 @@ class Lane(Model):
     """The queue of one subscription, or of all mail of one SMTP system (`row` is null).
 
     It has one owner at a time: `lease_token` until `lease_until`, held by process `owner_id`. While
-    it is `retrying`, what was due at `held_at` waits for `next_try_at` (mail: the next pass).
+    it is `retrying`, deliveries up to `held_id` (no time, as clocks jump) wait for `next_try_at`
+    (mail: the next pass).
     """
 
     __tablename__ = "lanes"
@@ -44,7 +45,7 @@ class Lane(Model):
     state: Mapped[LaneState] = mapped_column(Word(LaneState))
     since: Mapped[Time]
     round: Mapped[int]
-    held_at: Mapped[MaybeTime]
+    held_id: Mapped[MaybeId]
     next_try_at: Mapped[MaybeTime]
     error_reason: Mapped[Fail | None] = mapped_column(Word(Fail))
     error_text: Mapped[str | None] = mapped_column(Text)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from threading import Lock
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import ColumnElement, Connection, func, select, text
 
 from app.clock import utc_now
 from app.domain import schedule as schedules
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 _LOCK = 726_354
 # The scheduler's own clock runs from the moment it queued, a little before the run was made.
 TOLERANCE = timedelta(seconds=2)
+# A process runs one pass at a time; so one that it holds and does not run was left by an error.
+_ONE_PASS = Lock()
 
 
 def request(site: Installation, cause: RunCause) -> int:
@@ -33,21 +37,24 @@ def request(site: Installation, cause: RunCause) -> int:
     One that is queued already serves as well. One transaction.
     """
     with site.store.writing() as connection:
-        run_id = _request(connection, cause)
+        run_id = _queued(connection) or _queue(connection, cause)
     site.alarm.wake([RUNS])
     return run_id
 
 
 def request_if_due(site: Installation) -> int | None:
-    """Queue the scheduled pass when its time has come; harmless however often it is called."""
+    """Queue the scheduled pass when its time has come; harmless however often it is called.
+
+    Returns its id; None when it is not due, or when one that is queued already will serve.
+    """
     with site.store.reading() as connection:
         if not _is_due(connection):
             return None
     with site.store.writing() as connection:
         _serialise(connection, site)
-        if not _is_due(connection):
+        if _queued(connection) is not None or not _is_due(connection):
             return None
-        run_id = _request(connection, RunCause.SCHEDULE)
+        run_id = _queue(connection, RunCause.SCHEDULE)
     site.alarm.wake([RUNS])
     return run_id
 
@@ -83,12 +90,13 @@ def _serialise(connection: Connection, site: Installation) -> None:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
 
 
-def _request(connection: Connection, cause: RunCause) -> int:
-    queued = connection.scalar(
+def _queued(connection: Connection) -> int | None:
+    return connection.scalar(
         select(DispatchRun.id).where(DispatchRun.state == RunState.QUEUED).limit(1)
     )
-    if queued is not None:
-        return queued
+
+
+def _queue(connection: Connection, cause: RunCause) -> int:
     row = {
         "cause": cause,
         "state": RunState.QUEUED,
@@ -101,20 +109,17 @@ def _request(connection: Connection, cause: RunCause) -> int:
 def run_queued(site: Installation, process_id: int) -> Sequence[int]:
     """Run the pass that is queued, if none is running; return the lanes to serve now.
 
-    Each step is its own transaction and harmless when done twice, so a pass that was killed is
-    simply run again.
+    Each step is its own transaction and harmless when done twice, so a pass that was killed, or
+    met a database that was away, is simply run again. Raises StorageUnavailable.
     """
-    run_id = _claim(site, process_id)
-    if run_id is None:
-        return []
-    reach(10)
-    try:
+    with _ONE_PASS:
+        run_id = _claim(site, process_id)
+        if run_id is None:
+            return []
+        reach(10)
         counts = _make_due(site)
-    except Exception as error:
-        _finish(site, run_id, RunState.FAILED, {}, str(error))
-        raise
-    reach(11)
-    _finish(site, run_id, RunState.DONE, counts, None)
+        reach(11)
+        _finish(site, run_id, process_id, counts)
     # A second one may have been queued meanwhile.
     site.alarm.wake([RUNS])
     return lanes.with_work(site)
@@ -122,14 +127,13 @@ def run_queued(site: Installation, process_id: int) -> Sequence[int]:
 
 def _claim(site: Installation, process_id: int) -> int | None:
     table = DispatchRun.__table__
+    unfinished = table.c.state.in_((RunState.QUEUED, RunState.RUNNING))
     with site.store.reading() as connection:
-        if (
-            connection.scalar(select(DispatchRun.id).where(DispatchRun.state == RunState.QUEUED))
-            is None
-        ):
+        if connection.scalar(select(table.c.id).where(unfinished).limit(1)) is None:
             return None
     with site.store.writing() as connection:
         _serialise(connection, site)
+        _requeue(connection, table.c.owner_id == process_id)
         running = select(table.c.id).where(table.c.state == RunState.RUNNING).exists()
         queued = (
             select(func.min(table.c.id)).where(table.c.state == RunState.QUEUED).scalar_subquery()
@@ -143,6 +147,15 @@ def _claim(site: Installation, process_id: int) -> int | None:
         )
 
 
+def _requeue(connection: Connection, which: ColumnElement[bool]) -> None:
+    table = DispatchRun.__table__
+    connection.execute(
+        table.update()
+        .where(which, table.c.state == RunState.RUNNING)
+        .values(state=RunState.QUEUED, owner_id=None)
+    )
+
+
 def requeue_lost(site: Installation) -> None:
     """Queue again the pass whose process died at this place."""
     with site.store.reading() as connection:
@@ -154,25 +167,16 @@ def requeue_lost(site: Installation) -> None:
     dead = dead_owners(site, {row.owner_id for row in running if row.owner_id is not None})
     lost = [row.id for row in running if row.owner_id in dead]
     if lost:
-        table = DispatchRun.__table__
         with site.store.writing() as connection:
-            connection.execute(
-                table.update()
-                .where(table.c.id.in_(lost), table.c.state == RunState.RUNNING)
-                .values(state=RunState.QUEUED, owner_id=None)
-            )
+            _requeue(connection, DispatchRun.__table__.c.id.in_(lost))
 
 
 def _make_due(site: Installation) -> dict[str, int]:
     """Make all mail that waits for the pass due, and let each failing lane try once."""
     now = utc_now()
-    notified = 0
-    while True:
-        done = patiently(lambda: _make_some_due(site, now))
-        notified += done
-        if done < CHUNK:
-            break
+    notified = sum(len(ids) for ids in _made_due(site, now))
     with site.store.writing() as connection:
+        lanes.forget_empty(connection, now)
         failing = connection.scalars(
             select(Lane.id).where(Lane.state == LaneState.RETRYING, Lane.row.is_(None))
         ).all()
@@ -186,13 +190,30 @@ def _make_due(site: Installation) -> dict[str, int]:
     return {"considered": considered, "notified": notified, "failed": len(failing)}
 
 
-def _make_some_due(site: Installation, now: datetime) -> int:
-    """Make a bounded number due, so that the transaction stays short; the oldest first."""
+def _made_due(site: Installation, now: datetime) -> Iterator[Sequence[int]]:
+    """Make what waits due in short transactions, the oldest first; yields the ids of each.
+
+    What begins to wait meanwhile, such as a mail that was just refused, is left to the next pass.
+    """
+    with site.store.reading() as connection:
+        last = connection.scalar(select(func.max(Delivery.id)).where(IS_WAITING)) or 0
+    first = 0
+    while first < last:
+        ids = patiently(partial(_make_some_due, site, first, last, now))
+        if not ids:
+            return
+        yield ids
+        first = max(ids)
+
+
+def _make_some_due(site: Installation, after: int, last: int, now: datetime) -> Sequence[int]:
     table = Delivery.__table__
     some = (
         select(table.c.id)
         .where(
             IS_WAITING,
+            table.c.id > after,
+            table.c.id <= last,
             table.c.lane_id.in_(select(Lane.id).where(Lane.row.is_(None))),
             table.c.kind != DeliveryKind.TEST,
         )
@@ -203,18 +224,22 @@ def _make_some_due(site: Installation, now: datetime) -> int:
         table.update()
         .where(table.c.id.in_(some), table.c.state == DeliveryState.PENDING)
         .values(due_at=now)
+        .returning(table.c.id)
     )
     with site.store.writing() as connection:
-        return connection.execute(made_due).rowcount
+        return connection.scalars(made_due).all()
 
 
-def _finish(
-    site: Installation, run_id: int, state: RunState, counts: dict[str, int], error: str | None
-) -> None:
+def _finish(site: Installation, run_id: int, process_id: int, counts: dict[str, int]) -> None:
+    """Close the run, unless it was taken from this process meanwhile."""
     table = DispatchRun.__table__
     with site.store.writing() as connection:
         connection.execute(
             table.update()
-            .where(table.c.id == run_id)
-            .values(state=state, finished_at=utc_now(), owner_id=None, error=error, **counts)
+            .where(
+                table.c.id == run_id,
+                table.c.state == RunState.RUNNING,
+                table.c.owner_id == process_id,
+            )
+            .values(state=RunState.DONE, finished_at=utc_now(), owner_id=None, **counts)
         )

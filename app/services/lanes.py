@@ -6,21 +6,30 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 
 from app.clock import utc_now
 from app.domain.kinds import DeliveryKind, DeliveryState, LaneState
 from app.errors import NotFound
-from app.models import Delivery, Lane, System
+from app.models import IS_OPEN, Delivery, Lane, System
 from app.services import preferences
 from app.services.installation import Installation
 from app.services.processes import dead_owners
 from app.services.recovery import give_back_lost
+from app.services.sql import patiently
 
 # Longer than any lease can be: one that ends later was made by a clock that has jumped.
 LONGEST_LEASE = timedelta(seconds=400)
 MARGIN_SECONDS = 30
+PACE = timedelta(seconds=1)
+# What a lane that works again forgets.
+NORMAL: dict[str, Any] = {
+    "state": LaneState.NORMAL,
+    "round": 0,
+    **dict.fromkeys(("held_id", "next_try_at", "error_reason", "error_text", "error_at")),
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Lease:
     lane_id: int
     system_id: int
     state: LaneState
-    held_at: datetime | None
+    held_id: int | None
     next_try_at: datetime | None
     token: str
     seconds: float
@@ -54,12 +63,12 @@ def claim(site: Installation, lane_id: int, process_id: int, seconds: float) -> 
                 lease_token=token,
                 lease_until=now + timedelta(seconds=seconds),
             )
-            .returning(*(lane.c[name] for name in ("system_id", "state", "held_at", "next_try_at")))
+            .returning(*(lane.c[name] for name in ("system_id", "state", "held_id", "next_try_at")))
         ).first()
         if row is None:
             return None
         give_back_lost(connection, lane_id, now)
-    return Lease(lane_id, row.system_id, row.state, row.held_at, row.next_try_at, token, seconds)
+    return Lease(lane_id, row.system_id, row.state, row.held_id, row.next_try_at, token, seconds)
 
 
 def _free(now: datetime) -> ColumnElement[bool]:
@@ -71,8 +80,18 @@ def _paused() -> ColumnElement[bool]:
     return exists().where(System.id == Lane.__table__.c.system_id, System.status == "paused")
 
 
+def paused(connection: Connection, system_id: int) -> bool:
+    """Return whether all sending is paused, or that through one system."""
+    if preferences.load(connection).paused:
+        return True
+    status = connection.scalar(select(System.status).where(System.id == system_id))
+    return status == "paused"
+
+
 def renew(connection: Connection, lease: Lease) -> bool:
-    """Extend the lease from now on; return whether it is still ours."""
+    """Extend the lease from now on; return whether it is still ours, and may be sent through."""
+    if paused(connection, lease.system_id):
+        return False
     table = Lane.__table__
     until = utc_now() + timedelta(seconds=lease.seconds)
     done = connection.execute(
@@ -85,8 +104,18 @@ def renew(connection: Connection, lease: Lease) -> bool:
 
 def give_back(site: Installation, lease: Lease) -> None:
     """End the lease; what was claimed and not started is due again. Harmless when it was lost."""
+    patiently(lambda: _give_back(site, lease))
+
+
+def _give_back(site: Installation, lease: Lease) -> None:
+    """Write the lane's row before its deliveries, as `claim` does."""
     lane, delivery = Lane.__table__, Delivery.__table__
     with site.store.writing(durable=False) as connection:
+        connection.execute(
+            lane.update()
+            .where(lane.c.id == lease.lane_id, lane.c.lease_token == lease.token)
+            .values(owner_id=None, lease_token=None, lease_until=None)
+        )
         connection.execute(
             delivery.update()
             .where(
@@ -96,11 +125,6 @@ def give_back(site: Installation, lease: Lease) -> None:
                 delivery.c.started.is_(False),
             )
             .values(state=DeliveryState.PENDING, lease_token=None)
-        )
-        connection.execute(
-            lane.update()
-            .where(lane.c.id == lease.lane_id, lane.c.lease_token == lease.token)
-            .values(owner_id=None, lease_token=None, lease_until=None)
         )
 
 
@@ -118,6 +142,12 @@ def due(lane_id: ColumnElement[int] | int, now: datetime) -> ColumnElement[bool]
     )
 
 
+def _rested(now: datetime) -> ColumnElement[bool]:
+    """While a lane is retrying, attempts are at least 1 s apart (delivery.md, A lane)."""
+    last = Lane.__table__.c.error_at
+    return or_(last.is_(None), last <= now - PACE, last > now)
+
+
 def with_work(site: Installation, only: int | None = None) -> list[int]:
     """Return the lanes nobody owns that have something due, or something to give back.
 
@@ -129,7 +159,7 @@ def with_work(site: Installation, only: int | None = None) -> list[int]:
         or_(
             Lane.state != LaneState.RETRYING,
             Lane.next_try_at.is_not(None),
-            Delivery.due_at > Lane.held_at,
+            and_(Delivery.id > Lane.held_id, _rested(now)),
         ),
     )
     held = exists().where(
@@ -169,6 +199,17 @@ def allow_probe(connection: Connection, lane_ids: Iterable[int], now: datetime) 
         table.update()
         .where(table.c.id.in_(list(lane_ids)), table.c.state == LaneState.RETRYING)
         .values(next_try_at=now)
+    )
+
+
+def forget_empty(connection: Connection, now: datetime) -> None:
+    """Make a failing lane with nothing left in it normal, in the caller's transaction."""
+    table = Lane.__table__
+    left = exists().where(Delivery.lane_id == table.c.id, IS_OPEN)
+    connection.execute(
+        table.update()
+        .where(table.c.state == LaneState.RETRYING, ~left)
+        .values(NORMAL | {"since": now})
     )
 
 

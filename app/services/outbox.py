@@ -8,12 +8,13 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from app.clock import utc_now
-from app.domain.kinds import DeliveryState, EndReason, Fail
+from app.domain.kinds import FINAL_STATES, DeliveryState, EndReason, Fail
 from app.errors import Conflict, NotFound
-from app.models import IS_OPEN, Delivery, DeliveryItem, Failure
+from app.models import IS_OPEN, Delivery, DeliveryItem, Failure, IntegrationDirection, Lane
 from app.services import audit
 from app.services.installation import Installation
 from app.services.other_errors import OtherError, record
+from app.services.sql import one_id
 
 
 def cancellable() -> ColumnElement[bool]:
@@ -40,6 +41,7 @@ def cancel_where(
 
     Returns their ids; in the caller's transaction. What is being sent at this moment is left alone.
     """
+    lock_told(connection, which)
     table = Delivery.__table__
     ids = connection.scalars(
         table.update()
@@ -57,6 +59,42 @@ def cancel_where(
     return ids
 
 
+def lock_told(connection: Connection, which: ColumnElement[bool]) -> None:
+    """Lock the directions of open deliveries, as intake does, before what they told is changed.
+
+    Otherwise (on PostgreSQL) intake could write back what it read before.
+    """
+    columns = (Delivery.integration_id, Delivery.direction)
+    pairs = connection.execute(select(*columns).where(which, IS_OPEN).distinct()).all()
+    table = IntegrationDirection
+    connection.execute(
+        select(table.id)
+        .where(table.integration_id.in_({row.integration_id for row in pairs}))
+        .order_by(table.id)
+        .with_for_update()
+    )
+
+
+def move(connection: Connection, delivery_id: int, token: str, system_id: int) -> int | None:
+    """Hand a claimed mail to the lane of the system that its registration names now.
+
+    Returns that lane; None when the delivery was not ours any more, in the caller's transaction.
+    """
+    table = Delivery.__table__
+    lane = select(Lane.id).where(Lane.system_id == system_id, Lane.row.is_(None)).scalar_subquery()
+    return one_id(
+        connection,
+        table.update()
+        .where(
+            table.c.id == delivery_id,
+            table.c.state == DeliveryState.LEASED,
+            table.c.lease_token == token,
+        )
+        .values(state=DeliveryState.PENDING, system_id=system_id, lane_id=lane, lease_token=None)
+        .returning(table.c.lane_id),
+    )
+
+
 def forget_told(connection: Connection, delivery_ids: Sequence[int]) -> None:
     """Let the failures of deliveries that will not go be told again."""
     if not delivery_ids:
@@ -72,14 +110,16 @@ def forget_told(connection: Connection, delivery_ids: Sequence[int]) -> None:
 
 def quarantine(connection: Connection, delivery_id: int, lost: int, now: datetime) -> None:
     """End a delivery that ended its worker `lost` times, visibly, in the caller's transaction."""
+    lock_told(connection, Delivery.id == delivery_id)
     bury(
         connection,
         delivery_id,
         EndReason.QUARANTINED,
         f"Delivery {delivery_id} ended its worker {lost} times in mid-send; it is quarantined. "
-        "Look at its failure, then send it again by hand.",
+        "The next report of its failure is told anew.",
         now,
     )
+    forget_told(connection, [delivery_id])
     table = Delivery.__table__
     connection.execute(
         table.update().where(table.c.id == delivery_id).values(lost_leases=lost, started=False)
@@ -88,6 +128,7 @@ def quarantine(connection: Connection, delivery_id: int, lost: int, now: datetim
 
 def reject(connection: Connection, delivery_id: int, text: str, now: datetime) -> None:
     """End a delivery that can never be sent as it is, in the caller's transaction."""
+    lock_told(connection, Delivery.id == delivery_id)
     bury(connection, delivery_id, EndReason.REJECTED, text, now)
     forget_told(connection, [delivery_id])
 
@@ -99,7 +140,7 @@ def bury(
     table = Delivery.__table__
     row = connection.execute(
         table.update()
-        .where(table.c.id == delivery_id, table.c.state != DeliveryState.DELIVERED)
+        .where(table.c.id == delivery_id, table.c.state.not_in(FINAL_STATES))
         .values(
             state=DeliveryState.DEAD,
             reason=reason,

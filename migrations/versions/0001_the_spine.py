@@ -345,7 +345,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(24), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("round", sa.Integer(), nullable=False),
-        sa.Column("held_at", sa.BigInteger(), nullable=True),
+        sa.Column("held_id", ID, nullable=True),
         sa.Column("next_try_at", sa.BigInteger(), nullable=True),
         sa.Column("error_reason", sa.String(24), nullable=True),
         sa.Column("error_text", sa.Text(), nullable=True),

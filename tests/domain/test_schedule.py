@@ -36,7 +36,10 @@ def test_every_thirty_minutes_is_the_default() -> None:
         # missed passes are not made up for: one is due, not ten
         (NOW - timedelta(hours=5), NOW - timedelta(hours=4, minutes=30)),
         # a clock that was set back does not stop the job for as long as it was ahead
-        (NOW + timedelta(days=3650), NOW + timedelta(minutes=30)),
+        (NOW + timedelta(days=3650), NOW),
+        (NOW + timedelta(minutes=5), NOW),
+        # that of another machine may be a little ahead
+        (NOW + timedelta(seconds=30), NOW + timedelta(minutes=30, seconds=30)),
     ],
 )
 def test_a_pass_is_due_an_interval_after_the_last(last: datetime | None, due: datetime) -> None:

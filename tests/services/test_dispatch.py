@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import update
 
 from app.clock import utc_now
-from app.domain.kinds import DeliveryState, RunCause, RunState
-from app.models import Delivery, DispatchRun, Process
+from app.domain.kinds import DeliveryState, LaneState, RunCause, RunState
+from app.models import Delivery, DispatchRun, Lane, Process
 from app.services import dispatch, preferences, processes, sweep
 from app.services.installation import Installation
 from app.services.preferences import PreferencesBody
 from app.shapes import parse
-from tests.services.makers import ACTOR, set_up, waiting_mail
+from tests.services.makers import ACTOR, lane_of, set_up, waiting_mail, with_bells
 from tests.services.spine import Post, deliveries, rows
 
 
@@ -81,10 +81,10 @@ def test_a_pass_by_hand_runs_whatever_the_schedule_says(site: Installation) -> N
 def test_a_second_pass_is_queued_while_one_runs_and_serves_all_who_ask(
     site: Installation,
 ) -> None:
-    me = processes.register(site, "worker")
+    me, you = processes.register(site, "worker"), processes.register(site, "worker")
     first = dispatch.request(site, RunCause.MANUAL)
     with site.store.writing() as connection:
-        running = {"state": RunState.RUNNING, "owner_id": me, "started_at": utc_now()}
+        running = {"state": RunState.RUNNING, "owner_id": you, "started_at": utc_now()}
         connection.execute(update(DispatchRun).values(**running))
 
     second, third = (dispatch.request(site, RunCause.MANUAL) for _ in range(2))
@@ -169,3 +169,53 @@ def test_a_pass_over_more_mail_than_one_transaction_takes_makes_all_of_it_due(
 
     assert runs(site)[0].notified == table_size
     assert all(row.due_at is not None for row in deliveries(site))
+
+
+def test_a_pass_that_an_error_left_behind_is_run_again_by_its_own_process(
+    site: Installation,
+) -> None:
+    set_up(site)
+    waiting_mail(site)
+    me = processes.register(site, "worker")
+    dispatch.request(site, RunCause.MANUAL)
+    with site.store.writing() as connection:
+        connection.execute(update(DispatchRun).values(state=RunState.RUNNING, owner_id=me))
+
+    dispatch.run_queued(site, me)
+
+    (run,) = runs(site)
+    assert (run.state, run.notified) == (RunState.DONE, 1)
+
+
+def test_a_queued_pass_serves_the_schedule_too_and_wakes_nobody_again(
+    site: Installation,
+) -> None:
+    site, bells = with_bells(site)
+    dispatch.request(site, RunCause.MANUAL)
+    bells.rung.clear()
+
+    assert dispatch.request_if_due(site) is None
+
+    assert bells.rung == []
+    assert len(runs(site)) == 1
+
+
+def test_a_pass_made_by_a_clock_that_was_set_back_does_not_stop_the_schedule(
+    site: Installation,
+) -> None:
+    dispatch.request_if_due(site)
+    dispatch.run_queued(site, processes.register(site, "worker"))
+    _made_ago(site, days=-3650)
+
+    assert dispatch.request_if_due(site) is not None
+
+
+def test_a_failing_lane_with_nothing_left_is_normal_after_the_pass(site: Installation) -> None:
+    set_up(site)
+    with site.store.writing() as connection:
+        connection.execute(update(Lane).values(state=LaneState.RETRYING, round=3))
+
+    Post(site).run_pass()
+
+    lane = lane_of(site)
+    assert (lane.state, lane.round) == (LaneState.NORMAL, 0)

@@ -12,7 +12,7 @@ from app.clock import utc_now
 from app.domain.kinds import DeliveryKind, DeliveryState, Direction, LaneState
 from app.models import Delivery
 from app.services.installation import Installation
-from app.services.lanes import Lease, due
+from app.services.lanes import Lease, due, paused
 
 BATCH = 64
 
@@ -46,8 +46,13 @@ _LEASED = (
 
 
 def take(site: Installation, lease: Lease) -> list[Claimed]:
-    """Lease what is due in the lane, the oldest first; one probe while the lane is retrying."""
+    """Lease what is due in the lane, the oldest first; one probe while the lane is retrying.
+
+    Nothing while sending is paused.
+    """
     with site.store.writing(durable=False) as connection:
+        if paused(connection, lease.system_id):
+            return []
         ids = _due(connection, lease)
         return [Claimed(**row._mapping) for row in _lease(connection, lease, ids)] if ids else []
 
@@ -63,7 +68,7 @@ def _due(connection: Connection, lease: Lease) -> list[int]:
         return list(connection.scalars(query.limit(BATCH)))
     if lease.next_try_at is None:
         # Only what came after the failed try is new, and attempted at once.
-        query = query.where(Delivery.due_at > lease.held_at)
+        query = query.where(Delivery.id > (lease.held_id or 0))
     return list(connection.scalars(query.limit(1)))
 
 

@@ -10,17 +10,17 @@ import logging
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import BindParameter, Connection, bindparam, func, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, or_, select
 
 from app.channels import channel
 from app.channels.base import Channel, Outgoing
 from app.clock import utc_now
 from app.domain.kinds import DeliveryKind, Direction, FailureState, Kind, RecipientState
-from app.domain.outcome import still_to_ask
+from app.domain.outcome import still_known, still_to_ask
 from app.domain.registration import direction_settings
 from app.models import (
     DeliveryItem,
@@ -69,15 +69,19 @@ class Job:
 
     `mail` is complete but for the time of the attempt; `None`: it tells nothing any more, or,
     where `broken` says why, it cannot be read.
-    `asked` are the recipients without a final verdict; `known` the verdicts so far.
+    `asked` are the recipients without a final verdict; `known` the verdicts so far of those who
+    are still recipients, or have got it. `moved_to`: the registration names another system now.
     """
 
     claimed: Claimed
     mail: FailureMail | None
-    asked: tuple[str, ...]
-    roles: Mapping[str, str]
-    known: Mapping[str, RecipientState]
+    asked: tuple[str, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, RecipientState] = field(default_factory=dict)
+    readdressed: bool = False
     broken: str | None = None
+    registered: bool = True
+    moved_to: int | None = None
 
     def build(self, number: int) -> tuple[str, Outgoing]:
         """Return the subject and the message of attempt `number`."""
@@ -96,12 +100,18 @@ _NUMBERED = (
         func.row_number()
         .over(partition_by=DeliveryItem.delivery_id, order_by=DeliveryItem.failure_id.desc())
         .label("place"),
+        func.count().over(partition_by=DeliveryItem.delivery_id).label("total"),
     )
-    .where(DeliveryItem.delivery_id.in_(_IDS))
+    .join(Failure, Failure.id == DeliveryItem.failure_id)
+    .where(
+        DeliveryItem.delivery_id.in_(_IDS),
+        # An entity that succeeded before its mail went out is left out (product.md 4).
+        or_(Failure.kind == Kind.GLOBAL, Failure.state == FailureState.OPEN),
+    )
     .subquery()
 )
 _TOLD = (
-    select(_NUMBERED.c.delivery_id, Failure.__table__, Trace.body, Trace.lines)
+    select(_NUMBERED.c.delivery_id, _NUMBERED.c.total, Failure.__table__, Trace.body, Trace.lines)
     .join(Failure, Failure.id == _NUMBERED.c.failure_id)
     .outerjoin(Trace, Trace.hash == Failure.trace_hash)
     .where(_NUMBERED.c.place <= MOST_LISTED)
@@ -118,6 +128,7 @@ _REGISTERED = (
         Integration.name,
         Integration.system1,
         Integration.system2,
+        Registration.system_id,
         Registration.include_error_trace,
         Registration.same_for_backward,
     )
@@ -145,7 +156,7 @@ def load(site: Installation, system: Endpoint, claims: Sequence[Claimed]) -> lis
         told = _failures(connection, claims)
         known = _known(connection, claims)
         registered = _registrations(connection, claims)
-    teller = Teller(site.settings.public_url, system.options.sender_email)
+    teller = Teller(site.settings.public_url, system.id, system.options.sender_email)
     return [
         _readable(teller, claimed, _Found(told[claimed.id], known[claimed.id], registered))
         for claimed in claims
@@ -211,26 +222,25 @@ def _readable(teller: Teller, claimed: Claimed, found: _Found) -> Job:
     except Exception as error:
         log.exception("delivery %s cannot be read", claimed.id)
         text = f"Delivery {claimed.id} cannot be read ({type(error).__name__}); see the log."
-        return Job(claimed, None, (), {}, found.known, broken=text)
+        return Job(claimed, None, broken=text)
 
 
 def _job(teller: Teller, claimed: Claimed, found: _Found) -> Job:
     direction = claimed.direction or Direction.FORWARD
     row = found.registered.get((claimed.integration_id or 0, direction))
-    current = [item for item in found.told if _still_told(claimed, item)]
-    if row is None or not current:
-        return Job(claimed, None, (), {}, found.known)
+    if row is None or not found.told:
+        return Job(claimed, None, registered=row is not None)
+    if row.system_id != teller.system_id:
+        return Job(claimed, None, moved_to=row.system_id)
     kind = Kind.PROCESSING if claimed.kind is DeliveryKind.DIGEST else Kind.GLOBAL
     people = direction_settings(row).recipients_of(kind)
     roles = dict.fromkeys(people.cc, "cc") | dict.fromkeys(people.to, "to")
-    left_out = len(found.told) - len(current)
-    mail = teller.mail(claimed, row, people, current, max(claimed.item_count - left_out, 1))
+    known = still_known(tuple(roles), found.known)
     return Job(
-        claimed, mail, still_to_ask((*people.to, *people.cc), found.known), roles, found.known
+        claimed,
+        teller.mail(claimed, row, people, found.told, found.told[0].row.total),
+        asked=still_to_ask((*people.to, *people.cc), known),
+        roles=roles,
+        known=known,
+        readdressed=known.keys() != found.known.keys(),
     )
-
-
-def _still_told(claimed: Claimed, item: Told) -> bool:
-    """An entity that succeeded before its mail went out is left out (product.md 4)."""
-    resolved = item.row.state is FailureState.RESOLVED
-    return not (claimed.kind is DeliveryKind.DIGEST and resolved)

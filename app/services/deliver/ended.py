@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, exists, select
 
 from app.channels.base import ChannelError, Receipt
 from app.domain.kinds import RecipientState, Verdict
@@ -27,7 +27,8 @@ class Ended:
 
     `stands` is whether a failure of the endpoint stands for all that was due with it (not when an
     additional connection of a working lane failed). `probe`: the lane was retrying when it began,
-    so that a success ends that. `unreadable`: it can never be sent as it is.
+    so that a success ends that. `unreadable`: it can never be sent as it is. `readdressed`: some
+    who were asked before are no recipients any more.
     """
 
     delivery_id: int
@@ -43,6 +44,7 @@ class Ended:
     stands: bool = True
     probe: bool = False
     unreadable: bool = False
+    readdressed: bool = False
 
 
 def note(connection: Connection, ended: Ended, now: datetime, **values: object) -> None:
@@ -62,8 +64,17 @@ def note(connection: Connection, ended: Ended, now: datetime, **values: object) 
 def _fold(
     connection: Connection, ended: Ended, now: datetime, values: Mapping[str, object]
 ) -> bool:
-    """Count an equal failure on the attempt row before; return whether there was one."""
+    """Count an equal failure on the attempt row before; return whether there was one.
+
+    A verdict that is stored twice counts once: the second time its own row has one, or is gone.
+    """
     table = Attempt.__table__
+    mine = table.alias()
+    unsaid = exists().where(
+        mine.c.delivery_id == ended.delivery_id,
+        mine.c.number == ended.number,
+        mine.c.verdict.is_(None),
+    )
     before = (
         select(table.c.number)
         .where(table.c.delivery_id == ended.delivery_id, table.c.number < ended.number)
@@ -80,6 +91,7 @@ def _fold(
             table.c.reason == values["reason"],
             table.c.status == values["status"],
             table.c.answer == values["answer"],
+            unsaid,
         )
         .values(
             count=table.c.count + 1,

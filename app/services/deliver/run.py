@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from app import clock
 from app.errors import StorageUnavailable, TocsinError
 from app.failpoints import reach
 from app.services import lanes
@@ -19,6 +20,7 @@ from app.services.lanes import MARGIN_SECONDS, Lease
 log = logging.getLogger(__name__)
 
 LANES_AT_ONCE = 32
+PAUSE_SECONDS = 1.05
 
 
 class Courier:
@@ -29,6 +31,7 @@ class Courier:
         self._pool = ThreadPoolExecutor(LANES_AT_ONCE, thread_name_prefix="lane")
         self._senders = ThreadPoolExecutor(LANES_AT_ONCE, thread_name_prefix="sender")
         self._busy: dict[int, bool] = {}
+        self._later: dict[int, float] = {}
         self._guard = threading.Lock()
         self._stopping = threading.Event()
 
@@ -42,6 +45,16 @@ class Courier:
             self._busy[lane_id] = again
             if not again:
                 self.call(lambda: self._work(lane_id))
+
+    def serve_later(self) -> None:
+        """Serve the failing lanes whose pause between two attempts is over; asked every second."""
+        with self._guard:
+            now = clock.monotonic()
+            ripe = [lane_id for lane_id, when in self._later.items() if when <= now]
+            for lane_id in ripe:
+                del self._later[lane_id]
+        for lane_id in ripe:
+            self.serve(lane_id)
 
     def call(self, work: Callable[[], None]) -> Future[None]:
         """Run `work` on a thread of the pool; an error is logged, and the sweep comes again."""
@@ -88,7 +101,7 @@ class Courier:
     def _drain(self, lane_id: int) -> bool:
         """Own the lane while it has something due; return whether to look once more."""
         system = self._endpoint(lane_id)
-        if system is None:
+        if system is None or not lanes.has_work(self._site, lane_id):
             return False
         seconds = system.longest + MARGIN_SECONDS
         lease = lanes.claim(self._site, lane_id, self._process_id, seconds)
@@ -122,4 +135,8 @@ class Courier:
             return False
         finally:
             run.close()
+        if not run.goes_on:
+            # A new mail is attempted at once, but attempts are 1 s apart (delivery.md, A lane).
+            with self._guard:
+                self._later[lease.lane_id] = clock.monotonic() + PAUSE_SECONDS
         return True

@@ -11,14 +11,13 @@ from dataclasses import replace
 
 from app import clock
 from app.channels.base import ChannelError, Outgoing, Receipt, Session
-from app.domain.kinds import EndReason, Fail, LaneState
-from app.errors import DecryptionFailed
+from app.domain.kinds import Fail, LaneState
+from app.errors import DecryptionFailed, StorageUnavailable
 from app.failpoints import reach
-from app.models import Delivery
-from app.services import outbox
 from app.services.deliver.content import Endpoint, Job, endpoint
 from app.services.deliver.ended import Ended
 from app.services.deliver.steps import Start, Step, Stored, commit
+from app.services.deliver.unsent import end_without_sending
 from app.services.installation import Installation
 from app.services.lanes import MARGIN_SECONDS, Lease
 
@@ -55,6 +54,8 @@ class LaneRun:
         if (current.options, current.sealed) != (self.system.options, self.system.sealed):
             self.close()
         self.system = current
+        self.lease = replace(self.lease, seconds=current.longest + MARGIN_SECONDS)
+        self._renewed = float("-inf")
         return current
 
     def send(self, jobs: Sequence[Job], stopping: threading.Event) -> None:
@@ -77,7 +78,12 @@ class LaneRun:
     def _wait(self, futures: list[Future[None]]) -> None:
         """Wait for the other connections, keeping the lane while they finish what they send."""
         while futures and wait(futures, timeout=RENEW_SECONDS).not_done:
-            self.step(None, None)
+            try:
+                self.step(None, None)
+            except StorageUnavailable as error:
+                # The lane is not left while somebody sends in it.
+                log.warning("lane %s cannot be renewed: %s", self.lease.lane_id, error)
+                self.goes_on = False
         for future in futures:
             future.result()
 
@@ -148,7 +154,7 @@ class Sender:
     def _one(self, job: Job) -> bool:
         """Send one job; return whether this connection goes on."""
         if job.mail is None or not job.asked:
-            self._drop(job)
+            end_without_sending(self._run.site, self._run.lease, job)
             return True
         start = Start(
             job.claimed.id,
@@ -192,6 +198,7 @@ class Sender:
             request=request,
             roles=job.roles,
             known=job.known,
+            readdressed=job.readdressed,
             stands=self._is_first,
             probe=self._run.lease.state is LaneState.RETRYING,
             unreadable=unreadable,
@@ -218,15 +225,6 @@ class Sender:
             system = self._run.system
             self._session = system.channel.connect(system.options, system.secrets(self._run.site))
         return self._session
-
-    def _drop(self, job: Job) -> None:
-        """End a delivery that tells nobody or nothing any more, with its reason."""
-        with self._run.site.store.writing(durable=False) as connection:
-            if job.broken is not None:
-                outbox.reject(connection, job.claimed.id, job.broken, clock.utc_now())
-                return
-            reason = EndReason.UNREGISTERED if job.mail is None else EndReason.REMOVED
-            outbox.cancel_where(connection, Delivery.id == job.claimed.id, reason)
 
     def _store_last(self) -> None:
         if self._pending is not None:

@@ -26,6 +26,7 @@ class Teller:
     """Writes mails for one system: `url` leads to this installation, `sender` is the system's."""
 
     url: str
+    system_id: int
     sender: str
 
     def mail(

@@ -55,12 +55,13 @@ def _store_receipt(
         answer=receipt.answer,
         transcript=receipt.transcript,
     )
-    store_recipients(connection, ended, receipt, settled.recipients, now)
     if settled.delivered:
-        deliver(connection, lease, ended, receipt, now)
+        ours = deliver(connection, lease, ended, receipt, now)
     else:
-        wait_for_pass(connection, lease, ended)
-    _report_refusals(connection, lease, ended, receipt, now)
+        ours = wait_for_pass(connection, lease, ended)
+    if ours:
+        store_recipients(connection, ended, receipt, settled.recipients, now)
+        _report_refusals(connection, lease, ended, receipt, now)
     if ended.probe and anyone:
         back_to_normal(connection, lease, now)
 
@@ -107,10 +108,8 @@ def _store_error(
     if ended.unreadable:
         outbox.reject(connection, ended.delivery_id, str(error), now)
     elif error.endpoint:
-        release(connection, lease, ended)
-        if ended.stands:
+        if release(connection, lease, ended) and ended.stands:
             hold_lane(connection, lease, error, now)
-    else:
-        wait_for_pass(connection, lease, ended)
+    elif wait_for_pass(connection, lease, ended):
         problem = OtherError(lease.system_id, ended.integration_id, error.reason, str(error))
         other_errors.record(connection, [problem], now)
