@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Dialect, Engine, Integer, event
+from sqlalchemy import BigInteger, Connection, Dialect, Engine, Integer, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -28,6 +28,22 @@ from app.errors import StorageUnavailable
 WAIT_SECONDS = 10.0
 Id = BigInteger().with_variant(Integer, "sqlite")
 RETRYABLE = ("40001", "40P01")
+# PostgreSQL gave up waiting: for a lock, for a statement, for a transaction that stood idle.
+GAVE_UP = ("55P03", "57014", "25P03")
+# No peer that is frozen or gone may hold up the others for longer than this.
+_LIMITS = {
+    "lock_timeout": "8s",
+    "idle_in_transaction_session_timeout": "15s",
+    "statement_timeout": "60s",
+}
+_POSTGRESQL = {
+    "connect_timeout": 5,
+    "application_name": "tocsin",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -169,16 +185,20 @@ def _translated() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise _plain(error) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or _sqlstate(error) in GAVE_UP:
             raise _plain(error) from error
         raise
 
 
 def _plain(error: Exception) -> StorageUnavailable:
-    original = getattr(error, "orig", None)
-    if getattr(original, "sqlstate", None) in RETRYABLE:
+    if _sqlstate(error) in RETRYABLE:
         return Contended("The database is contended.", retry_after=1)
+    original = getattr(error, "orig", None)
     return StorageUnavailable(f"The database cannot be used now: {original or error}")
+
+
+def _sqlstate(error: Exception) -> str | None:
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
 def _connect_sqlite(connection: Any, _record: Any) -> None:
@@ -203,11 +223,25 @@ def _begin_postgresql(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
 
+def without_limits(connection: Connection) -> None:
+    """Let this transaction take as long as it must, as a migration of much data does."""
+    if connection.dialect.name != "sqlite":
+        for name in _LIMITS:
+            connection.exec_driver_sql(f"SET LOCAL {name} = 0")
+
+
+def _limits(settings: Settings) -> str:
+    """Return the limits as the server takes them; options of the address come last, and win."""
+    given = make_url(settings.database_url).query.get("options", "")
+    ours = (f"-c {name}={value}" for name, value in _LIMITS.items())
+    return " ".join((*ours, *([given] if isinstance(given, str) else given))).strip()
+
+
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Return the options of the engine: parameters hidden from errors, pools for many threads."""
     common: dict[str, Any] = {"hide_parameters": True, "pool_size": 8, "max_overflow": 40}
     if settings.sqlite:
         common["connect_args"] = {"timeout": WAIT_SECONDS, "check_same_thread": False}
         return common
-    common["connect_args"] = {"connect_timeout": 5, "application_name": "tocsin"}
+    common["connect_args"] = _POSTGRESQL | {"options": _limits(settings)}
     return common | {"pool_pre_ping": True, "pool_timeout": WAIT_SECONDS}

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app import clock
+from app import clock, create_app
 from app.clock import from_micros, to_micros
 from app.errors import StorageUnavailable
 from app.models import Preference
-from app.services.installation import Installation
+from app.services.installation import Installation, installation
+from app.services.setup import ADVISORY_LOCK, prepare
 from app.storage import WriteLock
+from tests.conftest import Postgresql, settings_in
 
 
 def test_two_writers_take_turns(tmp_path: Path) -> None:
@@ -155,3 +157,62 @@ def test_a_database_that_is_locked_from_outside_is_a_plain_error(
             connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
     with site.store.writing() as connection:
         assert connection.execute(text("SELECT 1")).scalar() == 1
+
+
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
+
+@on_postgresql
+def test_no_peer_can_hold_up_the_others_for_long(site: Installation) -> None:
+    names = ("lock_timeout", "idle_in_transaction_session_timeout", "statement_timeout")
+    with site.store.writing() as connection:
+        limits = [connection.scalar(text(f"SHOW {name}")) for name in names]
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        parameters = driver.info.get_parameters()
+
+    assert limits == ["8s", "15s", "1min"]
+    wanted = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3"}
+    assert wanted.items() <= parameters.items()
+    assert parameters["tcp_user_timeout"] == "20000"
+
+
+@on_postgresql
+@pytest.mark.parametrize("code", ["55P03", "57014", "25P03"])
+def test_what_the_server_gave_up_is_a_plain_error(site: Installation, code: str) -> None:
+    fail = f"DO $$ BEGIN RAISE EXCEPTION 'gave up' USING ERRCODE = '{code}'; END $$"
+
+    with pytest.raises(StorageUnavailable, match="gave up"), site.store.writing() as connection:
+        connection.exec_driver_sql(fail)
+
+
+@on_postgresql
+def test_a_transaction_that_stood_idle_is_ended_and_the_next_one_goes_on(
+    site: Installation,
+) -> None:
+    with pytest.raises(StorageUnavailable), site.store.writing() as connection:
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 20"))
+        clock.sleep(0.2)
+        connection.execute(text("SELECT 1"))
+
+    with site.store.writing() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+
+
+def test_a_migration_waits_for_another_one_beyond_the_limits(
+    postgresql: Postgresql, tmp_path: Path
+) -> None:
+    # options of the address come after ours, and win
+    url = postgresql.new()
+    options = "options=-c%20lock_timeout%3D50ms%20-c%20statement_timeout%3D50ms"
+    app = create_app(settings_in(tmp_path, f"{url}{'&' if '?' in url else '?'}{options}"))
+    store = installation(app).store
+    with ThreadPoolExecutor(1) as pool:
+        with store.engine.connect() as other:
+            assert other.scalar(text("SHOW lock_timeout")) == "50ms"
+            other.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+            starting = pool.submit(prepare, app)
+            clock.sleep(0.3)
+            assert not starting.done()
+        starting.result(timeout=10)
+    store.engine.dispose()

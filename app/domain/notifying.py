@@ -139,14 +139,18 @@ def _at_once(failure: GlobalFailure) -> Decision:
 
 
 def _told_already(told: Told | None, repeat_interval: timedelta, now: datetime) -> Decision | None:
-    """Return why this row is not told again now, or None; the interval runs from the send."""
+    """Return why this row is not told again now, or None; the interval runs from the send.
+
+    A send further ahead than the interval is the mark of a clock that has been set back since: to
+    wait for it could silence the row for years.
+    """
     if told is None:
         return None
     if told.sent_at is None:
         return _skip(Why.ALREADY_TOLD, "A mail that tells this failure is waiting to be sent.")
-    again = told.sent_at + repeat_interval
-    if now >= again:
+    if abs(now - told.sent_at) >= repeat_interval:
         return None
+    again = told.sent_at + repeat_interval
     hours = repeat_interval / timedelta(hours=1)
     text = f"Told in this episode; again after {hours:g} hours, from {again:%Y-%m-%d %H:%M} UTC on."
     return _skip(Why.REPEAT, text)

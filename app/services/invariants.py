@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import Select, and_, case, exists, func, or_, select
 
 from app.clock import utc_now
-from app.domain.kinds import FINAL_STATES, DeliveryState, RecipientState
+from app.domain.kinds import FINAL_STATES, DeliveryState, EndReason, RecipientState
 from app.models import (
     Attempt,
     Delivery,
@@ -78,7 +78,10 @@ def _delivery_rules() -> dict[str, Select[int]]:
         "a final delivery is held by nobody": select(Delivery.id).where(
             final, or_(Delivery.lease_token.is_not(None), Delivery.started)
         ),
-        "a delivery tells what it counts": select(Delivery.id).where(Delivery.item_count != items),
+        # What was told and deleted since stays counted: that is how many the mail told.
+        "an open delivery tells what it counts": select(Delivery.id).where(
+            ~final, Delivery.item_count != items
+        ),
         "an open delivery stands in a lane of its system": select(Delivery.id).where(
             ~final,
             ~exists().where(Lane.id == Delivery.lane_id, Lane.system_id == Delivery.system_id),
@@ -103,6 +106,11 @@ def _attempt_rules() -> dict[str, Select[int]]:
 
 
 def _failure_rules() -> dict[str, Select[int]]:
+    # What is quarantined waits for a person to send it again, so that its failures stay told.
+    goes = or_(
+        Delivery.state.not_in((DeliveryState.CANCELLED, DeliveryState.DEAD)),
+        Delivery.reason == EndReason.QUARANTINED,
+    )
     return {
         "a notified failure was told by a delivered mail": select(Failure.id).where(
             Failure.notified_delivery_id.is_not(None),
@@ -116,6 +124,8 @@ def _failure_rules() -> dict[str, Select[int]]:
             ~exists().where(
                 DeliveryItem.delivery_id == Failure.told_delivery_id,
                 DeliveryItem.failure_id == Failure.id,
+                Delivery.id == DeliveryItem.delivery_id,
+                goes,
             ),
         ),
     }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, delete, select, tuple_
+from sqlalchemy import Table, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.domain.kinds import EndReason
 from app.models import (
+    IS_OPEN,
     CountedCycle,
     Delivery,
     DeliveryItem,
@@ -48,7 +49,15 @@ def _delete_failures(session: Session, integration_id: int) -> int:
     if ids:
         session.execute(delete(DeliveryItem).where(DeliveryItem.failure_id.in_(ids)))
         session.execute(delete(Failure).where(Failure.id.in_(ids)))
+        _count_anew(session, integration_id)
     return len(ids)
+
+
+def _count_anew(session: Session, integration_id: int) -> None:
+    """Let the mails that were being sent, and may wait again, count what they still tell."""
+    left = select(func.count()).where(DeliveryItem.delivery_id == Delivery.id).scalar_subquery()
+    mine = update(Delivery).where(Delivery.integration_id == integration_id, IS_OPEN)
+    session.execute(mine.values(item_count=left))
 
 
 def _delete_cycles(session: Session, integration_id: int) -> int:

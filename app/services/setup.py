@@ -14,6 +14,7 @@ from app.errors import TocsinError
 from app.models import ApiKey, Schedule
 from app.secrets import Secret, hash_key, new_token
 from app.services.installation import Installation, installation
+from app.storage import without_limits
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ def prepare(app: Flask) -> None:
     site = installation(app)
     with site.store.writing() as connection:
         if not site.store.sqlite:
+            without_limits(connection)
             connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
         _migrate(connection)
         _add_built_in_schedules(connection)

@@ -32,6 +32,7 @@ BASE = GlobalFailure(active=True, accessible=True, count=1)
 LOST = replace(BASE, accessible=False)
 WAITING, SENT = Told(None), Told(NOW - HOURS)
 LONG_AGO, JUST_OVER = Told(NOW - 4 * HOURS), Told(NOW - REPEAT)
+AHEAD, YEARS_AHEAD = Told(NOW + timedelta(seconds=1)), Told(NOW + timedelta(days=3650))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,9 @@ LONG_AGO, JUST_OVER = Told(NOW - 4 * HOURS), Told(NOW - REPEAT)
         (IMMEDIATE, replace(BASE, told=SENT), Outcome.SKIP, Why.REPEAT, When.NEVER),
         (IMMEDIATE, replace(BASE, told=JUST_OVER), Outcome.SEND, Why.IMMEDIATE, When.AT_ONCE),
         (IMMEDIATE, replace(BASE, told=LONG_AGO), Outcome.SEND, Why.IMMEDIATE, When.AT_ONCE),
+        # sent by a clock that is ahead a little, or was by years
+        (IMMEDIATE, replace(BASE, told=AHEAD), Outcome.SKIP, Why.REPEAT, When.NEVER),
+        (IMMEDIATE, replace(BASE, told=YEARS_AHEAD), Outcome.SEND, Why.IMMEDIATE, When.AT_ONCE),
         (IMMEDIATE, replace(BASE, count=9, told=SENT), Outcome.SKIP, Why.REPEAT, When.NEVER),
         # not accessible: at once whatever the settings say; then the threshold goes on counting
         (RULES, LOST, Outcome.SEND, Why.NOT_ACCESSIBLE, When.AT_ONCE),

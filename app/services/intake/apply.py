@@ -15,7 +15,7 @@ from app.domain.notifying import (
     decide_global,
     decide_processing,
 )
-from app.services.intake.reports import ActivityBody, FailureBody, Report
+from app.services.intake.reports import ActivityBody, FailureBody, Report, ResolvedEntity
 from app.services.intake.state import Batch, DeliveryRow, FailureRow, Lines, note
 
 
@@ -30,20 +30,36 @@ def identity(body: FailureBody, direction_id: int) -> bytes:
 
 def take_failure(batch: Batch, report: Report, body: FailureBody) -> FailureRow:
     """Count a failure, decide it, and add what it sends; returns its row."""
-    lines = batch.directions[(report.integration_key, report.direction)]
-    row = _row(batch, lines, report, body)
+    lines = _lines(batch, report)
+    at = _passed(batch, report, report.occurred_at)
+    row = _row(batch, lines, body, at)
     row.count += 1
-    row.last_logged_at = max(row.last_logged_at, report.occurred_at)
+    row.last_logged_at = max(_passed(batch, report, row.last_logged_at), at)
     row.message, row.project, row.accessible = body.message, body.project, body.accessible
     row.entity_type, row.entity_id = body.entity_type, body.entity_id
+    batch.opened(row)
     if row.kind is Kind.GLOBAL:
-        _take_global(batch, lines, row, report, body)
+        _take_global(batch, lines, row, body, at)
     else:
         _take_processing(batch, lines, row, body)
     return row
 
 
-def _row(batch: Batch, lines: Lines, report: Report, body: FailureBody) -> FailureRow:
+def _lines(batch: Batch, report: Report) -> Lines:
+    """Return where the direction stands, its times within the clock."""
+    lines = batch.directions[(report.integration_key, report.direction)]
+    for name in ("last_activity_at", "last_failure_at", "episode_since"):
+        if at := getattr(lines, name):
+            setattr(lines, name, _passed(batch, report, at))
+    return lines
+
+
+def _passed(batch: Batch, report: Report, at: datetime) -> datetime:
+    """Return `at`; a time to come, from before the clock was set back, counts as the receipt."""
+    return at if at <= batch.now else min(report.received_at, batch.now)
+
+
+def _row(batch: Batch, lines: Lines, body: FailureBody, at: datetime) -> FailureRow:
     key = identity(body, lines.id)
     row = batch.failures.get(key)
     if row is None:
@@ -58,16 +74,16 @@ def _row(batch: Batch, lines: Lines, report: Report, body: FailureBody) -> Failu
             entity_type=body.entity_type,
             entity_id=body.entity_id,
             project=body.project,
-            first_logged_at=report.occurred_at,
-            last_logged_at=report.occurred_at,
+            first_logged_at=at,
+            last_logged_at=at,
         )
     return row
 
 
 def _take_global(
-    batch: Batch, lines: Lines, row: FailureRow, report: Report, body: FailureBody
+    batch: Batch, lines: Lines, row: FailureRow, body: FailureBody, at: datetime
 ) -> None:
-    counted = _count(batch, lines, report.occurred_at, body.cycle_id)
+    counted = _count(batch, lines, at, body.cycle_id)
     row.state, row.episode = FailureState.OPEN, lines.episode
     case = GlobalFailure(
         active=lines.active,
@@ -80,7 +96,7 @@ def _take_global(
     if decision.when is When.AT_ONCE:
         _tell(batch, lines, [row], decision, DeliveryKind.FAILURE)
     elif decision.when is When.WITH_PASS:
-        _tell(batch, lines, batch.episode_rows(lines), decision, DeliveryKind.FAILURE)
+        _tell(batch, lines, batch.rows_to_tell(lines, row), decision, DeliveryKind.FAILURE)
     else:
         note(row, decision, batch.now, None)
         _join(batch, lines, row)
@@ -173,14 +189,11 @@ def _join(batch: Batch, lines: Lines, row: FailureRow) -> None:
 
 def take_activity(batch: Batch, report: Report, body: ActivityBody) -> tuple[bool, int]:
     """Note that a direction ran; returns whether it recovered, and how many entities with it."""
-    lines = batch.directions[(report.integration_key, report.direction)]
-    at = report.occurred_at
+    lines = _lines(batch, report)
+    at = _passed(batch, report, report.occurred_at)
     lines.dirty = True
     lines.last_activity_at = max(lines.last_activity_at or at, at)
-    resolved = sum(
-        _resolve_entity(batch, lines, item.entity_type, item.entity_id, at)
-        for item in body.resolved_entities
-    )
+    resolved = sum(_resolve(batch, report, lines.id, one) for one in body.resolved_entities)
     if _is_late(batch, lines, body.cycle_id, at):
         return False, resolved
     return _end_episode(batch, lines), resolved
@@ -198,24 +211,22 @@ def _end_episode(batch: Batch, lines: Lines) -> bool:
     if recovered:
         for row in batch.episode_rows(lines):
             row.state, row.dirty = FailureState.RESOLVED, True
+        # All were read and are closed; what is reported again will be found again.
+        batch.globals.pop(lines.id, None)
     lines.count = lines.occurrences = 0
     lines.episode_since = None
     return recovered
 
 
-def _resolve_entity(
-    batch: Batch, lines: Lines, entity_type: str | None, entity_id: str, at: datetime
-) -> int:
+def _resolve(batch: Batch, report: Report, direction_id: int, entity: ResolvedEntity) -> int:
     """Resolve the open failures of one entity; without a type, of any type."""
+    at = _passed(batch, report, report.occurred_at)
     found = [
         row
-        for row in batch.failures.values()
-        if row.direction_id == lines.id
-        and row.kind is Kind.PROCESSING
-        and row.state is FailureState.OPEN
-        and row.entity_id == entity_id
-        and entity_type in (None, row.entity_type)
-        and row.last_logged_at <= at
+        for row in batch.entities.get((direction_id, entity.entity_id), {}).values()
+        if row.state is FailureState.OPEN
+        and entity.entity_type in (None, row.entity_type)
+        and _passed(batch, report, row.last_logged_at) <= at
     ]
     for row in found:
         row.state, row.dirty = FailureState.RESOLVED, True

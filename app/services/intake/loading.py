@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, literal, select
+from sqlalchemy import Connection, and_, bindparam, case, literal, or_, select
 
 from app.domain.kinds import DeliveryKind, Direction, FailureState, Kind
 from app.domain.notifying import Rules
@@ -24,7 +25,7 @@ from app.models import (
 from app.services import integrations, preferences
 from app.services.intake.apply import identity
 from app.services.intake.reports import ActivityBody, FailureBody, Report
-from app.services.intake.state import Batch, DeliveryRow, FailureRow, Lines, WaitingKey
+from app.services.intake.state import ALL, Batch, DeliveryRow, FailureRow, Lines, WaitingKey
 from app.services.sql import pair_values, where_pairs
 
 _FAILURE_COLUMNS = [
@@ -87,6 +88,10 @@ _EPISODE = select(*_FAILURE_COLUMNS).where(
     Failure.direction_id == bindparam("direction_id"),
     Failure.kind == Kind.GLOBAL,
     Failure.state == FailureState.OPEN,
+    or_(
+        Failure.told_delivery_id.is_distinct_from(bindparam("mail")),
+        Failure.told_episode.is_distinct_from(Failure.episode),
+    ),
 )
 _WAITING = (
     select(
@@ -127,8 +132,7 @@ def load(connection: Connection, reports: Sequence[Report], now: datetime) -> Ba
     _load_failures(connection, batch, known)
     _load_cycles(connection, batch, known)
     batch.load_waiting = lambda: _waiting(connection, lines.values())
-    loaded: set[int] = set()
-    batch.load_episode = lambda line: _load_episode(connection, batch, line, loaded)
+    batch.load_episode = partial(_load_episode, connection, batch, set())
     return batch
 
 
@@ -181,7 +185,7 @@ def _load_failures(connection: Connection, batch: Batch, reports: Sequence[Repor
     }
     if wanted:
         rows = connection.execute(_REPEATED, {"identities": list(wanted)})
-        batch.failures.update({row.identity: _failure(row) for row in rows})
+        _keep(batch, rows)
     entities = {
         (batch.directions[(report.integration_key, report.direction)].id, entity.entity_id)
         for report in reports
@@ -196,9 +200,8 @@ def _load_failures(connection: Connection, batch: Batch, reports: Sequence[Repor
 
 
 def _keep(batch: Batch, rows: Any) -> None:
-    """Add what is not in the working set yet; what is there may have changed already."""
     for row in rows:
-        batch.failures.setdefault(row.identity, _failure(row))
+        batch.keep(_failure(row))
 
 
 def _load_cycles(connection: Connection, batch: Batch, reports: Sequence[Report]) -> None:
@@ -220,11 +223,14 @@ def _load_cycles(connection: Connection, batch: Batch, reports: Sequence[Report]
         batch.failed_cycles.add((row.direction_id, row.cycle_id))
 
 
-def _load_episode(connection: Connection, batch: Batch, lines: Lines, loaded: set[int]) -> None:
-    if lines.id in loaded:
-        return
-    loaded.add(lines.id)
-    _keep(batch, connection.execute(_EPISODE, {"direction_id": lines.id}))
+def _load_episode(
+    connection: Connection, batch: Batch, loaded: set[tuple[int, int]], lines: Lines, mail_id: int
+) -> None:
+    """Read the open rows of the direction once, without those that the mail tells already."""
+    if loaded.isdisjoint({(lines.id, ALL), (lines.id, mail_id)}):
+        loaded.add((lines.id, mail_id))
+        values = {"direction_id": lines.id, "mail": mail_id}
+        _keep(batch, connection.execute(_EPISODE, values))
 
 
 def _waiting(connection: Connection, lines: Iterable[Lines]) -> dict[WaitingKey, DeliveryRow]:

@@ -103,19 +103,28 @@ class TraceRow:
 
 
 WaitingKey = tuple[int, Direction, DeliveryKind]
+Rows = dict[bytes, FailureRow]
+# In the place of a mail's id: no mail, so that all rows are read.
+ALL = 0
 
 
 @dataclass
 class Batch:
     """Everything that one transaction has read and will write.
 
-    `episode_rows` reads the open global failures of a direction's episode when a mail lists them.
+    `load_episode` reads the open global failures of a direction when an episode ends or is told;
+    with the id of a mail, only those that it does not tell yet. Three indexes find open rows:
+    `entities` those of an entity, `globals` those of a direction, and `untold`, of these, the ones
+    that the waiting mail may lack.
     """
 
     now: datetime
     repeat_interval: timedelta
     directions: dict[tuple[str, Direction], Lines]
     failures: dict[bytes, FailureRow] = field(default_factory=dict)
+    entities: dict[tuple[int, str | None], Rows] = field(default_factory=dict)
+    globals: dict[int, Rows] = field(default_factory=dict)
+    untold: dict[int, Rows] = field(default_factory=dict)
     cycles: set[tuple[int, str, int]] = field(default_factory=set)
     failed_cycles: set[tuple[int, str]] = field(default_factory=set)
     new_cycles: list[tuple[int, str, int]] = field(default_factory=list)
@@ -123,7 +132,21 @@ class Batch:
     traces: dict[bytes, TraceRow] = field(default_factory=dict)
     deliveries: list[DeliveryRow] = field(default_factory=list)
     load_waiting: Callable[[], dict[WaitingKey, DeliveryRow]] = dict
-    load_episode: Callable[[Lines], None] = lambda _lines: None
+    load_episode: Callable[[Lines, int], None] = lambda _lines, _mail_id: None
+
+    def keep(self, row: FailureRow) -> None:
+        """Add a row that was read, unless it is there already and may have changed since."""
+        if self.failures.setdefault(row.identity, row) is row and row.state is FailureState.OPEN:
+            self.opened(row)
+
+    def opened(self, row: FailureRow) -> None:
+        """Let an open row be found."""
+        if row.kind is Kind.GLOBAL:
+            self.globals.setdefault(row.direction_id, {})[row.identity] = row
+            self.untold.setdefault(row.direction_id, {})[row.identity] = row
+        else:
+            key = (row.direction_id, row.entity_id)
+            self.entities.setdefault(key, {})[row.identity] = row
 
     def waiting_mail(self, lines: Lines, kind: DeliveryKind) -> DeliveryRow | None:
         """Return the mail of this direction that waits for the pass and may still be joined."""
@@ -133,15 +156,19 @@ class Batch:
 
     def episode_rows(self, lines: Lines) -> list[FailureRow]:
         """Return the open global failures of the direction's current episode."""
-        self.load_episode(lines)
-        return [
-            row
-            for row in self.failures.values()
-            if row.direction_id == lines.id
-            and row.kind is Kind.GLOBAL
-            and row.state is FailureState.OPEN
-            and row.episode == lines.episode
-        ]
+        self.load_episode(lines, ALL)
+        return _of_episode(self.globals.get(lines.id, {}), lines)
+
+    def rows_to_tell(self, lines: Lines, reported: FailureRow) -> list[FailureRow]:
+        """Return what the mail that waits is to tell now: `reported`, and what it lacks.
+
+        To be called once for a threshold: what is returned counts as told.
+        """
+        mail = self.waiting_mail(lines, DeliveryKind.FAILURE)
+        self.load_episode(lines, (mail and mail.id) or ALL)
+        rows = _of_episode(self.untold.pop(lines.id, {}), lines)
+        missing = (row for row in rows if mail is None or not _tells(mail, row))
+        return [reported, *(row for row in missing if row is not reported)]
 
     def new_mail(self, lines: Lines, kind: DeliveryKind, decision: Decision) -> DeliveryRow:
         """Add a mail of the direction's registration."""
@@ -164,6 +191,23 @@ class Batch:
             assert self.waiting is not None  # noqa: S101 - read before the mail was found missing
             self.waiting[(lines.integration_id, lines.direction, kind)] = mail
         return mail
+
+
+def _of_episode(rows: Rows, lines: Lines) -> list[FailureRow]:
+    return [
+        row
+        for row in rows.values()
+        if row.state is FailureState.OPEN and row.episode == lines.episode
+    ]
+
+
+def _tells(mail: DeliveryRow, row: FailureRow) -> bool:
+    """Whether `mail` is the last one that was decided for `row`, and in the row's episode."""
+    if row.told_episode != row.episode:
+        return False
+    if row.told_by is not None:
+        return row.told_by is mail
+    return mail.id is not None and row.told_delivery_id == mail.id
 
 
 def note(row: FailureRow, decision: Decision, now: datetime, mail: DeliveryRow | None) -> None:
