@@ -65,7 +65,7 @@ def started(site: Installation) -> tuple[lanes.Lease, int, int]:
 
 def ended(delivery_id: int, number: int, outcome: Receipt | ChannelError, **more: Any) -> Ended:
     """Return how an attempt ended."""
-    return Ended(delivery_id, 1, number, utc_now(), 1, outcome, **more)
+    return Ended(delivery_id, 1, number, 1, outcome, **more)
 
 
 def refused() -> ChannelError:

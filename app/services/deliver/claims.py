@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
-from app.clock import utc_now
 from app.domain.kinds import DeliveryKind, DeliveryState, Direction, LaneState
 from app.models import Delivery
 from app.services.installation import Installation
@@ -60,7 +59,7 @@ def take(site: Installation, lease: Lease) -> list[Claimed]:
 def _due(connection: Connection, lease: Lease) -> list[int]:
     query = (
         select(Delivery.id)
-        .where(due(lease.lane_id, utc_now()))
+        .where(due(lease.lane_id))
         .order_by(Delivery.due_at, Delivery.id)
         .with_for_update(skip_locked=True)
     )

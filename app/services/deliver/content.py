@@ -83,8 +83,8 @@ class Job:
     registered: bool = True
     moved_to: int | None = None
 
-    def build(self, number: int) -> tuple[str, Outgoing]:
-        """Return the subject and the message of attempt `number`."""
+    def build(self) -> tuple[str, Outgoing]:
+        """Return the subject and the message, as of now."""
         assert self.mail is not None  # noqa: S101 - a job without mail is never built
         rendered = render(replace(self.mail, now=utc_now()))
         return rendered.subject, Outgoing(self.mail.sender, self.asked, rendered.body)

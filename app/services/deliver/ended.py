@@ -34,7 +34,6 @@ class Ended:
     delivery_id: int
     integration_id: int | None
     number: int
-    began_at: datetime
     duration_ms: int
     outcome: Receipt | ChannelError
     subject: str | None = None

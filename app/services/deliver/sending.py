@@ -176,11 +176,11 @@ class Sender:
         return not endpoint_failed
 
     def _try(self, job: Job, number: int) -> Ended:
-        began_at, began = clock.utc_now(), clock.monotonic()
+        began = clock.monotonic()
         subject, request, unreadable = None, None, False
         outcome: Receipt | ChannelError
         try:
-            subject, message = job.build(number)
+            subject, message = job.build()
             request = _request(message)
         except Exception as error:
             log.exception("delivery %s cannot be rendered", job.claimed.id)
@@ -191,7 +191,6 @@ class Sender:
             delivery_id=job.claimed.id,
             integration_id=job.claimed.integration_id,
             number=number,
-            began_at=began_at,
             duration_ms=round((clock.monotonic() - began) * 1000),
             outcome=outcome,
             subject=subject,
