@@ -131,11 +131,37 @@ class Why(StrEnum):
     NOT_ACCESSIBLE = "not_accessible"
     RETRIES_EXHAUSTED = "retries_exhausted"
     EARLY = "early"
+    INACTIVITY = "inactivity"
+    RECOVERY = "recovery"
+    RESOLVED_BEFORE = "resolved_before"
+    TEST = "test"
     REPEAT = "repeat"
     ALREADY_TOLD = "already_told"
     DIRECTION_INACTIVE = "direction_inactive"
     KIND_DISABLED = "kind_disabled"
     NOT_REGISTERED = "not_registered"
+
+
+class JobKind(StrEnum):
+    """What a long piece of work does."""
+
+    REGISTER = "register"
+
+
+class JobState(StrEnum):
+    """Where a long piece of work stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class RowOutcome(StrEnum):
+    """What a job did with one of its rows."""
+
+    REGISTERED = "registered"
+    SKIPPED = "skipped"
 
 
 class RunCause(StrEnum):

@@ -21,7 +21,7 @@ from app.models.delivery import (
 from app.models.failure import CountedCycle, Failure, Idempotency, Trace
 from app.models.integration import Integration, IntegrationDirection
 from app.models.registration import Registration, RegistrationDirection
-from app.models.running import DispatchRun, Process
+from app.models.running import DispatchRun, HourlyCount, Job, JobRow, Process
 
 __all__ = [
     "IS_OPEN",
@@ -35,9 +35,12 @@ __all__ = [
     "DeliveryRecipient",
     "DispatchRun",
     "Failure",
+    "HourlyCount",
     "Idempotency",
     "Integration",
     "IntegrationDirection",
+    "Job",
+    "JobRow",
     "Lane",
     "Preference",
     "Process",

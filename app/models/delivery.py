@@ -23,6 +23,7 @@ _PENDING = text("state = 'pending'")
 _LEASED = text("state = 'leased'")
 _OPEN = text("state IN ('pending', 'leased', 'stored')")
 _WAITING = text("state = 'pending' AND due_at IS NULL")
+_CANCELLED = text("state = 'cancelled'")
 # For queries, in the very words of the index: SQLite uses it for these, and not for bound values.
 IS_WAITING = text("deliveries.state = 'pending' AND deliveries.due_at IS NULL")
 IS_OPEN = text("deliveries.state IN ('pending', 'leased', 'stored')")
@@ -33,7 +34,8 @@ class Lane(Model):
 
     It has one owner at a time: `lease_token` until `lease_until`, held by process `owner_id`. While
     it is `retrying`, deliveries up to `held_id` (no time, as clocks jump) wait for `next_try_at`
-    (mail: the next pass).
+    (mail: the next pass). `fallback_delivery_id` is the message that told of it through another
+    system, once per episode.
     """
 
     __tablename__ = "lanes"
@@ -50,6 +52,7 @@ class Lane(Model):
     error_reason: Mapped[Fail | None] = mapped_column(Word(Fail))
     error_text: Mapped[str | None] = mapped_column(Text)
     error_at: Mapped[MaybeTime]
+    fallback_delivery_id: Mapped[MaybeId]
     owner_id: Mapped[MaybeId]
     lease_token: Mapped[str | None] = mapped_column(String(32))
     lease_until: Mapped[MaybeTime]
@@ -60,6 +63,9 @@ class Delivery(Model):
 
     `started`: its attempt row is written and has no verdict yet. `lost_leases` counts the leases
     that ended so. Server, options and recipients are not kept here: they are read when it is sent.
+    `recovered_at`: activity returned while it waited. `about_system_id`: the failing system that a
+    fallback message tells of. `draft`: the values of an unsaved test, sealed, until its verdict.
+    `lane_id` null: a test; `system_id` 0: of a system that was never saved.
     """
 
     __tablename__ = "deliveries"
@@ -91,6 +97,14 @@ class Delivery(Model):
             sqlite_where=_OPEN,
             postgresql_where=_OPEN,
         ),
+        # Serves: the undo of unregistering, which makes due again what it had cancelled.
+        Index(
+            "deliveries_cancelled",
+            "integration_id",
+            "id",
+            sqlite_where=_CANCELLED,
+            postgresql_where=_CANCELLED,
+        ),
         GROWING,
     )
 
@@ -121,6 +135,9 @@ class Delivery(Model):
     lease_token: Mapped[str | None] = mapped_column(String(32))
     lease_until: Mapped[MaybeTime]
     parent_id: Mapped[MaybeId]
+    recovered_at: Mapped[MaybeTime]
+    about_system_id: Mapped[MaybeId]
+    draft: Mapped[str | None] = mapped_column(Text)
 
 
 class DeliveryItem(Model):

@@ -20,6 +20,7 @@ from app.models.columns import (
 from app.storage import Id
 
 _OPEN = text("state = 'open'")
+_TRACED = text("trace_hash IS NOT NULL")
 
 
 class Failure(Model):
@@ -41,6 +42,13 @@ class Failure(Model):
             "entity_id",
             sqlite_where=_OPEN,
             postgresql_where=_OPEN,
+        ),
+        # Serves: pruning of traces that no failure has any more.
+        Index(
+            "failures_trace",
+            "trace_hash",
+            sqlite_where=_TRACED,
+            postgresql_where=_TRACED,
         ),
         GROWING,
     )

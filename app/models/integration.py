@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.domain.kinds import Direction
 from app.extensions import Model
-from app.models.columns import GROWING, Key, MaybeTime, Time, Word
+from app.models.columns import GROWING, Key, MaybeDocument, MaybeId, MaybeTime, Time, Word
 from app.storage import Id
 
 
@@ -36,7 +36,9 @@ class IntegrationDirection(Model):
     """One direction; its row is the lock under which its failures and activity are counted.
 
     `count` is the number of consecutive global failures, `episode` grows by one with each episode
-    and `episode_since` is set while one is open.
+    and `episode_since` is set while one is open. `told_delivery_id` is the last mail decided in it,
+    `silent_episode` the last one in which silence was decided. `decisions` holds the current answer
+    for inactivity and for recovery.
     """
 
     __tablename__ = "directions"
@@ -53,3 +55,6 @@ class IntegrationDirection(Model):
     occurrences: Mapped[int]
     episode: Mapped[int]
     episode_since: Mapped[MaybeTime]
+    told_delivery_id: Mapped[MaybeId]
+    silent_episode: Mapped[int | None]
+    decisions: Mapped[MaybeDocument]
