@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Sequence
+from datetime import timedelta
 from threading import Lock
 
 from sqlalchemy import ColumnElement, Connection, func, select, text
 
 from app.clock import utc_now
 from app.domain import schedule as schedules
-from app.domain.kinds import DeliveryKind, DeliveryState, LaneState, RunCause, RunState
+from app.domain.kinds import RunCause, RunState
 from app.failpoints import reach
-from app.models import IS_WAITING, Delivery, DispatchRun, Lane, Schedule
+from app.models import DispatchRun, Schedule
 from app.queueing import RUNS
-from app.services import lanes, preferences
+from app.services import lanes, pass_work, preferences
 from app.services.installation import Installation
 from app.services.processes import dead_owners
-from app.services.sql import CHUNK, insert_returning, one_id, patiently
+from app.services.sql import insert_returning, one_id
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +116,7 @@ def run_queued(site: Installation, process_id: int) -> Sequence[int]:
         if run_id is None:
             return []
         reach(10)
-        counts = _make_due(site)
+        counts = pass_work.work(site)
         reach(11)
         _finish(site, run_id, process_id, counts)
     # A second one may have been queued meanwhile.
@@ -169,65 +168,6 @@ def requeue_lost(site: Installation) -> None:
     if lost:
         with site.store.writing() as connection:
             _requeue(connection, DispatchRun.__table__.c.id.in_(lost))
-
-
-def _make_due(site: Installation) -> dict[str, int]:
-    """Make all mail that waits for the pass due, and let each failing lane try once."""
-    now = utc_now()
-    notified = sum(len(ids) for ids in _made_due(site, now))
-    with site.store.writing() as connection:
-        lanes.forget_empty(connection, now)
-        failing = connection.scalars(
-            select(Lane.id).where(Lane.state == LaneState.RETRYING, Lane.row.is_(None))
-        ).all()
-        lanes.allow_probe(connection, failing, now)
-        waiting = connection.scalar(
-            select(func.count())
-            .select_from(Delivery)
-            .where(Delivery.state == DeliveryState.PENDING, Delivery.lane_id.in_(failing))
-        )
-    considered = max(notified, waiting or 0)
-    return {"considered": considered, "notified": notified, "failed": len(failing)}
-
-
-def _made_due(site: Installation, now: datetime) -> Iterator[Sequence[int]]:
-    """Make what waits due in short transactions, the oldest first; yields the ids of each.
-
-    What begins to wait meanwhile, such as a mail that was just refused, is left to the next pass.
-    """
-    with site.store.reading() as connection:
-        last = connection.scalar(select(func.max(Delivery.id)).where(IS_WAITING)) or 0
-    first = 0
-    while first < last:
-        ids = patiently(partial(_make_some_due, site, first, last, now))
-        if not ids:
-            return
-        yield ids
-        first = max(ids)
-
-
-def _make_some_due(site: Installation, after: int, last: int, now: datetime) -> Sequence[int]:
-    table = Delivery.__table__
-    some = (
-        select(table.c.id)
-        .where(
-            IS_WAITING,
-            table.c.id > after,
-            table.c.id <= last,
-            table.c.lane_id.in_(select(Lane.id).where(Lane.row.is_(None))),
-            table.c.kind != DeliveryKind.TEST,
-        )
-        .order_by(table.c.id)
-        .limit(CHUNK)
-    )
-    made_due = (
-        table.update()
-        .where(table.c.id.in_(some), table.c.state == DeliveryState.PENDING)
-        .values(due_at=now)
-        .returning(table.c.id)
-    )
-    with site.store.writing() as connection:
-        return connection.scalars(made_due).all()
 
 
 def _finish(site: Installation, run_id: int, process_id: int, counts: dict[str, int]) -> None:

@@ -151,12 +151,12 @@ def make_unknown(connection: Connection, keys: Sequence[str], now: datetime) -> 
         )
 
 
-def lock_directions(session: Session, integration_id: int) -> None:
-    """Keep reports of the integration out until the commit (PostgreSQL; in intake's order)."""
+def lock_directions(session: Session, *integration_ids: int) -> None:
+    """Keep reports of the integrations out until the commit (PostgreSQL; in intake's order)."""
     direction = IntegrationDirection
     session.execute(
         select(direction.id)
-        .where(direction.integration_id == integration_id)
+        .where(direction.integration_id.in_(integration_ids))
         .order_by(direction.id)
         .with_for_update()
     )
@@ -178,7 +178,7 @@ def _new(change: Change, key: str) -> Integration:
 
 def _activate(row: IntegrationDirection, active: bool, now: datetime) -> None:
     if active and not row.active:
-        row.activated_at = now
+        row.activated_at, row.silent_episode = now, None
     row.active = active
 
 

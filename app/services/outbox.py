@@ -96,7 +96,7 @@ def move(connection: Connection, delivery_id: int, token: str, system_id: int) -
 
 
 def forget_told(connection: Connection, delivery_ids: Sequence[int]) -> None:
-    """Let the failures of deliveries that will not go be told again."""
+    """Let the failures and directions of deliveries that will not go be told again."""
     if not delivery_ids:
         return
     table, item = Failure.__table__, DeliveryItem.__table__
@@ -105,6 +105,15 @@ def forget_told(connection: Connection, delivery_ids: Sequence[int]) -> None:
         table.update()
         .where(table.c.id.in_(told), table.c.told_delivery_id.in_(delivery_ids))
         .values(told_episode=None, told_delivery_id=None)
+    )
+    direction, mail = IntegrationDirection.__table__, Delivery.__table__
+    whose = select(mail.c.integration_id).where(mail.c.id.in_(delivery_ids))
+    connection.execute(
+        direction.update()
+        .where(
+            direction.c.integration_id.in_(whose), direction.c.told_delivery_id.in_(delivery_ids)
+        )
+        .values(told_delivery_id=None)
     )
 
 

@@ -69,6 +69,14 @@ def _columns() -> None:
         ("lanes", "fallback_delivery_id", ID),
     ):
         op.add_column(table, sa.Column(name, kind, nullable=True))
+    # Episodes that are open now know which mail has told them, so that their end is told, too.
+    op.execute("""
+        UPDATE directions SET told_delivery_id = (
+            SELECT max(told_delivery_id) FROM failures
+            WHERE failures.direction_id = directions.id AND failures.kind = 'global'
+              AND failures.state = 'open' AND failures.told_episode = directions.episode)
+        WHERE episode_since IS NOT NULL
+    """)
 
 
 def _partial_index(name: str, table: str, columns: list[str], where: str) -> None:

@@ -15,8 +15,9 @@ from app.domain.notifying import (
     decide_global,
     decide_processing,
 )
-from app.services.intake.reports import ActivityBody, FailureBody, Report, ResolvedEntity
-from app.services.intake.state import Batch, DeliveryRow, FailureRow, Lines, note
+from app.services.intake.reports import FailureBody, Report
+from app.services.intake.rows import DeliveryRow, FailureRow, Lines, note
+from app.services.intake.state import Batch
 
 
 def identity(body: FailureBody, direction_id: int) -> bytes:
@@ -30,11 +31,11 @@ def identity(body: FailureBody, direction_id: int) -> bytes:
 
 def take_failure(batch: Batch, report: Report, body: FailureBody) -> FailureRow:
     """Count a failure, decide it, and add what it sends; returns its row."""
-    lines = _lines(batch, report)
-    at = _passed(batch, report, report.occurred_at)
+    lines = lines_of(batch, report)
+    at = passed(batch, report, report.occurred_at)
     row = _row(batch, lines, body, at)
     row.count += 1
-    row.last_logged_at = max(_passed(batch, report, row.last_logged_at), at)
+    row.last_logged_at = max(passed(batch, report, row.last_logged_at), at)
     row.message, row.project, row.accessible = body.message, body.project, body.accessible
     row.entity_type, row.entity_id = body.entity_type, body.entity_id
     batch.opened(row)
@@ -45,16 +46,16 @@ def take_failure(batch: Batch, report: Report, body: FailureBody) -> FailureRow:
     return row
 
 
-def _lines(batch: Batch, report: Report) -> Lines:
+def lines_of(batch: Batch, report: Report) -> Lines:
     """Return where the direction stands, its times within the clock."""
     lines = batch.directions[(report.integration_key, report.direction)]
     for name in ("last_activity_at", "last_failure_at", "episode_since"):
         if at := getattr(lines, name):
-            setattr(lines, name, _passed(batch, report, at))
+            setattr(lines, name, passed(batch, report, at))
     return lines
 
 
-def _passed(batch: Batch, report: Report, at: datetime) -> datetime:
+def passed(batch: Batch, report: Report, at: datetime) -> datetime:
     """Return `at`; a time to come, from before the clock was set back, counts as the receipt."""
     return at if at <= batch.now else min(report.received_at, batch.now)
 
@@ -109,6 +110,7 @@ def _count(batch: Batch, lines: Lines, at: datetime, cycle_id: str | None) -> bo
     if lines.episode_since is None:
         lines.episode, lines.episode_since = lines.episode + 1, at
         lines.count = lines.occurrences = 0
+        lines.told_delivery_id = lines.told_by = None
     if cycle_id is not None:
         key = (lines.id, cycle_id, lines.episode)
         if key in batch.cycles:
@@ -175,7 +177,7 @@ def _tell(
         note(row, decision, batch.now, mail)
     if kind is DeliveryKind.FAILURE:
         # A failure that goes on is told after N more (product.md 3).
-        lines.count = 0
+        lines.count, lines.told_by = 0, mail
 
 
 def _join(batch: Batch, lines: Lines, row: FailureRow) -> None:
@@ -185,49 +187,3 @@ def _join(batch: Batch, lines: Lines, row: FailureRow) -> None:
     mail: DeliveryRow | None = batch.waiting_mail(lines, DeliveryKind.FAILURE)
     if mail is not None:
         mail.tell(row)
-
-
-def take_activity(batch: Batch, report: Report, body: ActivityBody) -> tuple[bool, int]:
-    """Note that a direction ran; returns whether it recovered, and how many entities with it."""
-    lines = _lines(batch, report)
-    at = _passed(batch, report, report.occurred_at)
-    lines.dirty = True
-    lines.last_activity_at = max(lines.last_activity_at or at, at)
-    resolved = sum(_resolve(batch, report, lines.id, one) for one in body.resolved_entities)
-    if _is_late(batch, lines, body.cycle_id, at):
-        return False, resolved
-    return _end_episode(batch, lines), resolved
-
-
-def _is_late(batch: Batch, lines: Lines, cycle_id: str | None, at: datetime) -> bool:
-    """Activity of a failed cycle, or older than the last failure, ends nothing (product.md 3)."""
-    if lines.last_failure_at is not None and at < lines.last_failure_at:
-        return True
-    return cycle_id is not None and (lines.id, cycle_id) in batch.failed_cycles
-
-
-def _end_episode(batch: Batch, lines: Lines) -> bool:
-    recovered = lines.episode_since is not None
-    if recovered:
-        for row in batch.episode_rows(lines):
-            row.state, row.dirty = FailureState.RESOLVED, True
-        # All were read and are closed; what is reported again will be found again.
-        batch.globals.pop(lines.id, None)
-    lines.count = lines.occurrences = 0
-    lines.episode_since = None
-    return recovered
-
-
-def _resolve(batch: Batch, report: Report, direction_id: int, entity: ResolvedEntity) -> int:
-    """Resolve the open failures of one entity; without a type, of any type."""
-    at = _passed(batch, report, report.occurred_at)
-    found = [
-        row
-        for row in batch.entities.get((direction_id, entity.entity_id), {}).values()
-        if row.state is FailureState.OPEN
-        and entity.entity_type in (None, row.entity_type)
-        and _passed(batch, report, row.last_logged_at) <= at
-    ]
-    for row in found:
-        row.state, row.dirty = FailureState.RESOLVED, True
-    return len(found)

@@ -7,25 +7,29 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, literal, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
-from app.domain.kinds import DeliveryKind, Direction, FailureState, Kind
-from app.domain.notifying import Rules
+from app.domain.kinds import (
+    DeliveryKind,
+    DeliveryState,
+    Direction,
+    FailureState,
+    Kind,
+    RecipientState,
+)
 from app.models import (
     IS_WAITING,
     CountedCycle,
     Delivery,
+    DeliveryRecipient,
     Failure,
-    Integration,
-    IntegrationDirection,
-    Lane,
-    Registration,
-    RegistrationDirection,
 )
 from app.services import integrations, preferences
 from app.services.intake.apply import identity
+from app.services.intake.directions import lines_of_keys
 from app.services.intake.reports import ActivityBody, FailureBody, Report
-from app.services.intake.state import ALL, Batch, DeliveryRow, FailureRow, Lines, WaitingKey
+from app.services.intake.rows import DeliveryRow, FailureRow, Lines, Standing
+from app.services.intake.state import ALL, Batch, WaitingKey
 from app.services.sql import pair_values, where_pairs
 
 _FAILURE_COLUMNS = [
@@ -35,52 +39,6 @@ _FAILURE_COLUMNS = [
 ]
 
 # Statements of the hot path are built once: building one costs more than running it.
-_SETTINGS_OF = case(
-    (
-        Registration.same_for_backward,
-        literal(Direction.FORWARD, RegistrationDirection.direction.type),
-    ),
-    else_=IntegrationDirection.direction,
-)
-_LINES = (
-    select(
-        IntegrationDirection.id,
-        IntegrationDirection.integration_id,
-        Integration.key.label("integration_key"),
-        Integration.max_retry_count,
-        IntegrationDirection.direction,
-        IntegrationDirection.active,
-        IntegrationDirection.last_activity_at,
-        IntegrationDirection.last_failure_at,
-        IntegrationDirection.count,
-        IntegrationDirection.occurrences,
-        IntegrationDirection.episode,
-        IntegrationDirection.episode_since,
-        Registration.system_id,
-        Lane.id.label("lane_id"),
-        RegistrationDirection.global_enabled,
-        RegistrationDirection.immediately,
-        RegistrationDirection.failure_count,
-        RegistrationDirection.processing_enabled,
-        RegistrationDirection.before_max_retries,
-    )
-    .join(Integration, Integration.id == IntegrationDirection.integration_id)
-    .outerjoin(
-        Registration, and_(Registration.integration_id == Integration.id, Registration.active)
-    )
-    .outerjoin(
-        RegistrationDirection,
-        and_(
-            RegistrationDirection.registration_id == Registration.id,
-            RegistrationDirection.direction == _SETTINGS_OF,
-        ),
-    )
-    .outerjoin(Lane, and_(Lane.system_id == Registration.system_id, Lane.row.is_(None)))
-    .where(Integration.key.in_(bindparam("keys", expanding=True)))
-    .order_by(IntegrationDirection.id)
-    .with_for_update(of=IntegrationDirection)
-)
-_STATE = 12  # of the columns above, those that say where the direction stands
 _REPEATED = select(*_FAILURE_COLUMNS).where(
     Failure.identity.in_(bindparam("identities", expanding=True))
 )
@@ -112,6 +70,8 @@ _WAITING = (
         IS_WAITING,
         Delivery.kind.in_((DeliveryKind.FAILURE, DeliveryKind.DIGEST)),
         Delivery.attempt_count == 0,
+        # What waits of an episode that has ended is not joined by the next one.
+        Delivery.recovered_at.is_(None),
     )
     .order_by(Delivery.id)
     .with_for_update()
@@ -122,16 +82,17 @@ def load(connection: Connection, reports: Sequence[Report], now: datetime) -> Ba
     """Lock the directions concerned (PostgreSQL: in order of id) and read what they need."""
     wishes = preferences.load(connection)
     keys = {report.integration_key for report in reports}
-    lines = _lines(connection, keys)
+    lines = lines_of_keys(connection, keys)
     missing = _creatable(reports, lines, allowed=wishes.create_integrations_on_first_report)
     if missing:
         integrations.make_unknown(connection, sorted(missing), now)
-        lines = _lines(connection, keys)
+        lines = lines_of_keys(connection, keys)
     batch = Batch(now, timedelta(minutes=wishes.repeat_interval_minutes), lines)
     known = [report for report in reports if (report.integration_key, report.direction) in lines]
     _load_failures(connection, batch, known)
     _load_cycles(connection, batch, known)
     batch.load_waiting = lambda: _waiting(connection, lines.values())
+    batch.load_standing = partial(_standing, connection)
     batch.load_episode = partial(_load_episode, connection, batch, set())
     return batch
 
@@ -147,29 +108,6 @@ def _creatable(
         for report in reports
         if report.may_create and report.integration_key not in there
     }
-
-
-def _lines(connection: Connection, keys: set[str]) -> dict[tuple[str, Direction], Lines]:
-    rows = connection.execute(_LINES, {"keys": list(keys)})
-    return {(row.integration_key, row.direction): _line(row) for row in rows}
-
-
-def _line(row: Any) -> Lines:
-    """Return where a direction stands, with the rules of its registration, if it has one."""
-    line = Lines(*row[:_STATE])
-    if row.lane_id is not None and row.global_enabled is not None:
-        line.rules, line.system_id, line.lane_id = _rules(row), row.system_id, row.lane_id
-    return line
-
-
-def _rules(row: Any) -> Rules:
-    return Rules(
-        global_enabled=row.global_enabled,
-        immediately=row.immediately,
-        failure_count=row.failure_count,
-        processing_enabled=row.processing_enabled,
-        before_max_retries=row.before_max_retries,
-    )
 
 
 def _failure(row: Any) -> FailureRow:
@@ -241,3 +179,19 @@ def _waiting(connection: Connection, lines: Iterable[Lines]) -> dict[WaitingKey,
         mail = DeliveryRow(at_once=False, **row._mapping)
         found.setdefault((row.integration_id, row.direction, row.kind), mail)
     return found
+
+
+def _standing(connection: Connection, mail_id: int) -> Standing:
+    """Read where a mail stands, and lock it against its claim while it waits."""
+    state = connection.scalar(
+        select(Delivery.state).where(Delivery.id == mail_id).with_for_update()
+    )
+    if state is None or state in (DeliveryState.CANCELLED, DeliveryState.DEAD):
+        return Standing(waits=False, sent=None)
+    if state is not DeliveryState.PENDING:
+        return Standing(waits=False, sent=True)
+    got = select(DeliveryRecipient.address).where(
+        DeliveryRecipient.delivery_id == mail_id,
+        DeliveryRecipient.state == RecipientState.ACCEPTED,
+    )
+    return Standing(waits=True, sent=connection.scalar(got.limit(1)) is not None)

@@ -17,10 +17,12 @@ from app.failpoints import reach
 from app.models import Idempotency
 from app.services.group_commit import fill
 from app.services.installation import Installation
-from app.services.intake.apply import take_activity, take_failure
+from app.services.intake.activity import take_activity
+from app.services.intake.apply import take_failure
 from app.services.intake.loading import load
 from app.services.intake.reports import Answer, FailureBody, Report, Result
-from app.services.intake.state import Batch, FailureRow, TraceRow
+from app.services.intake.rows import FailureRow, TraceRow
+from app.services.intake.state import Batch
 from app.services.intake.writing import write
 from app.services.sql import insert_missing, pair_values, patiently, where_pairs
 from app.storage import Contended

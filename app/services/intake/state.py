@@ -1,4 +1,4 @@
-"""The working set of one intake transaction: rows as plain objects, changed in memory."""
+"""The working set of one intake transaction: what was read, what will be written."""
 
 from __future__ import annotations
 
@@ -7,100 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from app.domain.kinds import DeliveryKind, Direction, FailureState, Kind
-from app.domain.notifying import Decision, Rules, When
-
-HISTORY = 20
-
-
-@dataclass
-class Lines:
-    """Where a direction stands, with what its integration and registration say."""
-
-    id: int
-    integration_id: int
-    integration_key: str
-    max_retry_count: int
-    direction: Direction
-    active: bool
-    last_activity_at: datetime | None
-    last_failure_at: datetime | None
-    count: int
-    occurrences: int
-    episode: int
-    episode_since: datetime | None
-    rules: Rules | None = None
-    system_id: int | None = None
-    lane_id: int | None = None
-    dirty: bool = False
-
-
-@dataclass(eq=False)
-class FailureRow:
-    """A failure of an integration, as it is and as it will be written; `id` None: new."""
-
-    identity: bytes
-    kind: Kind
-    integration_id: int
-    direction_id: int
-    direction: Direction
-    error_code: str | None
-    message: str
-    entity_type: str | None
-    entity_id: str | None
-    project: str | None
-    first_logged_at: datetime
-    last_logged_at: datetime
-    id: int | None = None
-    state: FailureState = FailureState.OPEN
-    accessible: bool = True
-    count: int = 0
-    retry_count: int | None = None
-    max_retry_count: int | None = None
-    total_retry_count: int | None = None
-    trace_hash: bytes | None = None
-    episode: int = 0
-    told_episode: int | None = None
-    told_delivery_id: int | None = None
-    notified_at: datetime | None = None
-    notified_delivery_id: int | None = None
-    decision: dict[str, object] | None = None
-    told_by: DeliveryRow | None = None
-    decided_by: DeliveryRow | None = None
-    dirty: bool = False
-
-
-@dataclass(eq=False)
-class DeliveryRow:
-    """A mail to be: new (`id` None), or one that waits for the pass and is joined."""
-
-    kind: DeliveryKind
-    integration_id: int
-    direction: Direction
-    system_id: int
-    lane_id: int
-    why: str
-    why_text: str
-    reported_at: datetime
-    at_once: bool
-    episode_since: datetime | None
-    occurrences: int | None
-    id: int | None = None
-    items: dict[bytes, FailureRow] = field(default_factory=dict)
-
-    def tell(self, failure: FailureRow) -> None:
-        """Add `failure` to what this mail tells, once."""
-        self.items[failure.identity] = failure
-
-
-@dataclass(frozen=True)
-class TraceRow:
-    """A trace, compressed."""
-
-    hash: bytes
-    body: bytes
-    size: int
-    lines: int
-
+from app.domain.notifying import Decision, When
+from app.services.decisions import as_document
+from app.services.intake.rows import DeliveryRow, FailureRow, Lines, Standing, TraceRow
 
 WaitingKey = tuple[int, Direction, DeliveryKind]
 Rows = dict[bytes, FailureRow]
@@ -131,6 +40,10 @@ class Batch:
     waiting: dict[WaitingKey, DeliveryRow] | None = None
     traces: dict[bytes, TraceRow] = field(default_factory=dict)
     deliveries: list[DeliveryRow] = field(default_factory=list)
+    joined: list[DeliveryRow] = field(default_factory=list)
+    recovered: list[tuple[int, Direction, datetime]] = field(default_factory=list)
+    standing: dict[int, Standing] = field(default_factory=dict)
+    load_standing: Callable[[int], Standing] = lambda _mail_id: Standing(waits=False, sent=None)
     load_waiting: Callable[[], dict[WaitingKey, DeliveryRow]] = dict
     load_episode: Callable[[Lines, int], None] = lambda _lines, _mail_id: None
 
@@ -183,14 +96,49 @@ class Batch:
             why_text=decision.text,
             reported_at=self.now,
             at_once=decision.when is When.AT_ONCE,
-            episode_since=lines.episode_since if kind is DeliveryKind.FAILURE else None,
-            occurrences=lines.occurrences if kind is DeliveryKind.FAILURE else None,
+            episode_since=lines.episode_since if kind is not DeliveryKind.DIGEST else None,
+            occurrences=lines.occurrences if kind is not DeliveryKind.DIGEST else None,
         )
         self.deliveries.append(mail)
-        if not mail.at_once:
+        if not mail.at_once and kind is not DeliveryKind.RECOVERY:
             assert self.waiting is not None  # noqa: S101 - read before the mail was found missing
             self.waiting[(lines.integration_id, lines.direction, kind)] = mail
         return mail
+
+    def mark_recovered(self, lines: Lines, at: datetime) -> None:
+        """Let what waits of the direction's episode say since when it works again."""
+        # Read before the mark, so that no mail of this episode is joined by the next one.
+        self.waiting_mail(lines, DeliveryKind.FAILURE)
+        key = (lines.integration_id, lines.direction, DeliveryKind.FAILURE)
+        mail = (self.waiting or {}).pop(key, None)
+        if mail is not None and mail.id is not None:
+            self.joined.append(mail)
+        for new in self.deliveries:
+            mine = (new.integration_id, new.direction) == key[:2]
+            if mine and new.kind is DeliveryKind.FAILURE and new.recovered_at is None:
+                new.recovered_at = at
+        self.recovered.append((*key[:2], at))
+
+    def decide(
+        self, lines: Lines, kind: DeliveryKind, decision: Decision, mail: DeliveryRow | None
+    ) -> None:
+        """Keep the decision on silence or recovery of a direction, until its next one."""
+        lines.decisions = {**(lines.decisions or {}), str(kind): as_document(decision, self.now)}
+        lines.decided_by[str(kind)] = mail
+        lines.dirty = True
+
+    def is_sent(self, mail_id: int | None) -> bool | None:
+        """Whether somebody got the mail, or may have; None: it does not go any more."""
+        return None if mail_id is None else self._standing(mail_id).sent
+
+    def waits(self, mail_id: int) -> bool:
+        """Whether the mail waits, so that it is read before it is sent."""
+        return self._standing(mail_id).waits
+
+    def _standing(self, mail_id: int) -> Standing:
+        if mail_id not in self.standing:
+            self.standing[mail_id] = self.load_standing(mail_id)
+        return self.standing[mail_id]
 
 
 def _of_episode(rows: Rows, lines: Lines) -> list[FailureRow]:
@@ -208,20 +156,3 @@ def _tells(mail: DeliveryRow, row: FailureRow) -> bool:
     if row.told_by is not None:
         return row.told_by is mail
     return mail.id is not None and row.told_delivery_id == mail.id
-
-
-def note(row: FailureRow, decision: Decision, now: datetime, mail: DeliveryRow | None) -> None:
-    """Store `decision` on `row`, the one before it in the history (delivery.md, Decisions)."""
-    last = row.decision
-    history = list(last.get("history", [])) if last else []  # type: ignore[call-overload]
-    if last:
-        history.append({key: last[key] for key in ("at", "reason", "text")})
-    row.decision = {
-        "at": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "outcome": decision.outcome,
-        "reason": decision.reason,
-        "text": decision.text,
-        "delivery": None,
-        "history": history[-HISTORY:],
-    }
-    row.decided_by, row.dirty = mail, True

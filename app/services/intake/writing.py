@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from app.domain.kinds import DeliveryState, ErrorType
+from app.domain.kinds import DeliveryKind, ErrorType
 from app.models import (
+    IS_OPEN,
     CountedCycle,
     Delivery,
     DeliveryItem,
@@ -15,7 +16,9 @@ from app.models import (
     IntegrationDirection,
     Trace,
 )
-from app.services.intake.state import Batch, DeliveryRow, FailureRow, Lines
+from app.services.intake.rows import DeliveryRow, FailureRow, Lines
+from app.services.intake.state import Batch
+from app.services.new_delivery import fresh
 from app.services.sql import insert_missing, insert_returning, update_by_id
 
 _CHANGING = (
@@ -23,7 +26,10 @@ _CHANGING = (
     "total_retry_count last_logged_at trace_hash episode told_episode told_delivery_id decision"
 ).split()
 _FIXED = "identity kind integration_id direction_id direction error_code first_logged_at".split()
-_LINES = "last_activity_at last_failure_at count occurrences episode episode_since".split()
+_LINES = (
+    "last_activity_at last_failure_at count occurrences episode episode_since told_delivery_id "
+    "decisions"
+).split()
 
 _JOINED = (
     Delivery.__table__.update()
@@ -34,6 +40,19 @@ _JOINED = (
         .scalar_subquery(),
         occurrences=bindparam("in_a_row"),
     )
+)
+
+
+_RECOVERED = (
+    Delivery.__table__.update()
+    .where(
+        IS_OPEN,
+        Delivery.integration_id == bindparam("whose"),
+        Delivery.direction == bindparam("way"),
+        Delivery.kind.in_((DeliveryKind.FAILURE, DeliveryKind.INACTIVITY)),
+        Delivery.recovered_at.is_(None),
+    )
+    .values(recovered_at=bindparam("since"))
 )
 
 
@@ -49,6 +68,12 @@ def write(connection: Connection, batch: Batch) -> None:
 
 
 def _line(line: Lines) -> dict[str, Any]:
+    """Return the row of a direction, with the ids of mails that are known only now."""
+    if line.told_by is not None:
+        line.told_delivery_id = line.told_by.id
+    for kind, mail in line.decided_by.items():
+        if mail is not None and line.decisions is not None:
+            line.decisions[kind]["delivery"] = str(mail.id)
     return {"id": line.id} | {name: getattr(line, name) for name in _LINES}
 
 
@@ -67,34 +92,40 @@ def _write_traces(connection: Connection, batch: Batch) -> None:
 
 
 def _write_deliveries(connection: Connection, batch: Batch) -> None:
+    _mark_recovered(connection, batch)
     rows = [_delivery(mail, batch) for mail in batch.deliveries]
     ids = insert_returning(connection, Delivery.__table__, rows)
     for mail, delivery_id in zip(batch.deliveries, ids, strict=True):
         mail.id = delivery_id
 
 
+def _mark_recovered(connection: Connection, batch: Batch) -> None:
+    """Let the mails of ended episodes, which were there before, say since when it works again."""
+    values = [
+        {"whose": integration_id, "way": direction, "since": at}
+        for integration_id, direction, at in batch.recovered
+    ]
+    if values:
+        connection.execute(_RECOVERED, values)
+
+
 def _delivery(mail: DeliveryRow, batch: Batch) -> dict[str, Any]:
-    return {
-        "kind": mail.kind,
-        "state": DeliveryState.PENDING,
-        "system_id": mail.system_id,
-        "lane_id": mail.lane_id,
-        "integration_id": mail.integration_id,
-        "direction": mail.direction,
-        "why": mail.why,
-        "why_text": mail.why_text,
-        "episode_since": mail.episode_since,
-        "occurrences": mail.occurrences,
-        "item_count": len(mail.items),
-        "reported_at": mail.reported_at,
-        "created_at": batch.now,
-        "due_at": batch.now if mail.at_once else None,
-        "confirmed": False,
-        "attempt_count": 0,
-        "retries_used": 0,
-        "lost_leases": 0,
-        "started": False,
-    }
+    return fresh(
+        batch.now,
+        kind=mail.kind,
+        system_id=mail.system_id,
+        lane_id=mail.lane_id,
+        integration_id=mail.integration_id,
+        direction=mail.direction,
+        why=mail.why,
+        why_text=mail.why_text,
+        episode_since=mail.episode_since,
+        recovered_at=mail.recovered_at,
+        occurrences=mail.occurrences,
+        item_count=len(mail.items),
+        reported_at=mail.reported_at,
+        due_at=batch.now if mail.at_once else None,
+    )
 
 
 def _write_failures(connection: Connection, batch: Batch) -> None:
@@ -131,7 +162,8 @@ def _link(row: FailureRow) -> None:
 
 
 def _write_items(connection: Connection, batch: Batch) -> None:
-    joined = [mail for mail in (batch.waiting or {}).values() if mail.items]
+    waiting = (*batch.joined, *(batch.waiting or {}).values())
+    joined = [mail for mail in waiting if mail.items]
     mails = {id(mail): mail for mail in (*batch.deliveries, *joined)}.values()
     rows = [
         {"delivery_id": mail.id, "failure_id": failure.id}

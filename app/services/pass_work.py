@@ -1,0 +1,95 @@
+"""What one pass does: tells who fell silent, makes waiting mail due, lets failing lanes try once.
+
+Each step is a transaction of its own and harmless when done twice (S1; product.md 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import func, select
+
+from app.clock import utc_now
+from app.domain.kinds import DeliveryKind, DeliveryState, LaneState
+from app.models import IS_WAITING, Delivery, Lane
+from app.services import lanes, silence
+from app.services.installation import Installation
+from app.services.sql import CHUNK, patiently
+
+
+def work(site: Installation) -> dict[str, int]:
+    """Do one pass; returns its summary, by column of the run.
+
+    `considered`: silent directions and mails that waited. `notified`: mails made due. `held`: mails
+    that wait behind the one try of a failing lane. `skipped`: silence told already by a failure.
+    `failed`: lanes that cannot deliver.
+    """
+    now = utc_now()
+    silent = silence.tell(site, now)
+    notified = sum(len(ids) for ids in _made_due(site, now))
+    failing, held = _let_try(site, now)
+    return {
+        "considered": notified + held + silent.skipped,
+        "notified": notified,
+        "held": held,
+        "skipped": silent.skipped,
+        "failed": failing,
+    }
+
+
+def _let_try(site: Installation, now: datetime) -> tuple[int, int]:
+    """Let each failing lane send one mail; returns how many lanes fail, how many mails wait."""
+    with site.store.writing() as connection:
+        lanes.forget_empty(connection, now)
+        failing = connection.scalars(
+            select(Lane.id).where(Lane.state == LaneState.RETRYING, Lane.row.is_(None))
+        ).all()
+        lanes.allow_probe(connection, failing, now)
+        waiting = connection.scalar(
+            select(func.count())
+            .select_from(Delivery)
+            .where(Delivery.state == DeliveryState.PENDING, Delivery.lane_id.in_(failing))
+        )
+    return len(failing), max((waiting or 0) - len(failing), 0)
+
+
+def _made_due(site: Installation, now: datetime) -> Iterator[Sequence[int]]:
+    """Make what waits due in short transactions, the oldest first; yields the ids of each.
+
+    What begins to wait meanwhile, such as a mail that was just refused, is left to the next pass.
+    """
+    with site.store.reading() as connection:
+        last = connection.scalar(select(func.max(Delivery.id)).where(IS_WAITING)) or 0
+    first = 0
+    while first < last:
+        ids = patiently(partial(_make_some_due, site, first, last, now))
+        if not ids:
+            return
+        yield ids
+        first = max(ids)
+
+
+def _make_some_due(site: Installation, after: int, last: int, now: datetime) -> Sequence[int]:
+    table = Delivery.__table__
+    some = (
+        select(table.c.id)
+        .where(
+            IS_WAITING,
+            table.c.id > after,
+            table.c.id <= last,
+            table.c.lane_id.in_(select(Lane.id).where(Lane.row.is_(None))),
+            table.c.kind != DeliveryKind.TEST,
+        )
+        .order_by(table.c.id)
+        .limit(CHUNK)
+    )
+    made_due = (
+        table.update()
+        .where(table.c.id.in_(some), table.c.state == DeliveryState.PENDING)
+        .values(due_at=now)
+        .returning(table.c.id)
+    )
+    with site.store.writing() as connection:
+        return connection.scalars(made_due).all()
