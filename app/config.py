@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app import failpoints
+from app import clock, failpoints
 from app.environment import PREFIX, Environment
 from app.errors import SettingError
 from app.secrets import Secret, new_encryption_key
@@ -70,6 +70,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings and make the data directory and its keys; raises SettingError."""
     env = Environment(os.environ if environ is None else environ)
     data_dir = _data_dir(env)
+    _simulate_clock(env)
     host, port = env.text("HOST", "127.0.0.1") or "", env.whole("PORT", 8000, 1, 65535)
     return Settings(
         data_dir=data_dir,
@@ -100,6 +101,14 @@ def _failpoint(env: Environment, data_dir: Path) -> str | None:
     except ValueError as error:
         raise SettingError(PREFIX + "FAILPOINT", str(error)) from error
     return spec
+
+
+def _simulate_clock(env: Environment) -> None:
+    """Let a test set this server's wall clock, by a file that holds its offset in seconds."""
+    path = env.text("TEST_CLOCK")
+    if path is not None:
+        clock.simulate(clock.OffsetFile(Path(path)))
+        clock.settle()
 
 
 def _data_dir(env: Environment) -> Path:

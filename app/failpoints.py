@@ -27,6 +27,8 @@ POINTS = {
     12: "drain: before the successor is queued",
     13: "scheduler: periodic jobs reconciled, before the loop",
     14: "smtp: body sent, before the final dot is answered",
+    15: "job: rows of a chunk written, before the commit",
+    16: "job: after the commit of a chunk",
 }
 
 _armed: tuple[int, int] | None = None

@@ -29,6 +29,7 @@ DRAIN = "workers.jobs.drain"
 WAKE_LIST = "tocsin:wake"
 WAKE_SET = "tocsin:awake"
 RUNS = "runs"
+JOBS = "jobs"
 SHORT_SECONDS = 0.2
 # After a wake-up that failed none is tried for so long: one that hangs costs 0.2 s of intake.
 QUIET_SECONDS = 2.0
@@ -90,7 +91,7 @@ class Alarm:
         return self._client
 
     def wake(self, names: Iterable[str]) -> bool:
-        """Wake the workers for `names` (lane ids, or RUNS); return whether Redis took it.
+        """Wake the workers for `names` (lane ids, RUNS or JOBS); return whether Redis took it.
 
         What it did not take goes with a later wake-up of this process, or by the sweep.
         """

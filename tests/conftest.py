@@ -21,9 +21,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import config, create_app
+from app import clock, config, create_app
 from app.services.installation import Installation, installation
 from app.services.setup import prepare
+from tests.simulated import Simulated
 
 ADMIN_KEY = "tck_tests-only-admin-key-0123456789"
 DATABASES = ("sqlite", "postgresql")
@@ -145,6 +146,20 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     store.engine.dispose()
     return Path(str(store.engine.url.database))
+
+
+@pytest.fixture(autouse=True)
+def _true_clock() -> Iterator[None]:
+    """Leave no simulated time, and no hold after a jump, to the next test."""
+    yield
+    clock.simulate(None)
+    clock.settle()
+
+
+@pytest.fixture
+def simulated() -> Simulated:
+    """The wall clock, in the hands of the test."""
+    return Simulated()
 
 
 @pytest.fixture(params=DATABASES)

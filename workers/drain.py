@@ -12,8 +12,8 @@ from redis.exceptions import RedisError
 from app import clock
 from app.errors import TocsinError
 from app.failpoints import reach
-from app.queueing import DRAIN, RUNS, WAKE_LIST, WAKE_SET, queue
-from app.services import dispatch, processes
+from app.queueing import DRAIN, JOBS, RUNS, WAKE_LIST, WAKE_SET, queue
+from app.services import dispatch, job_work, processes, timekeeping
 from app.services.deliver import Courier
 from app.services.installation import Installation
 from app.services.sweep import sweep
@@ -37,6 +37,7 @@ class Drainer:
         self._courier = Courier(site, self._process_id)
         self._stopping = threading.Event()
         self._swept = self._beaten = float("-inf")
+        self._held = False
 
     def drain(self) -> None:
         """Serve for 20 s, or less when another job waits; longer while Redis is away."""
@@ -56,6 +57,7 @@ class Drainer:
         for lane_id in sweep(self.site):
             self._courier.serve(lane_id)
         self._courier.call(self._run_passes)
+        self._courier.call(self._run_jobs)
 
     def stop(self) -> None:
         """Take nothing new from now on."""
@@ -84,6 +86,8 @@ class Drainer:
     def _serve(self, name: str | None) -> None:
         if name == RUNS:
             self._courier.call(self._run_passes)
+        elif name == JOBS:
+            self._courier.call(self._run_jobs)
         elif name is not None and name.isdigit():
             self._courier.serve(int(name))
 
@@ -92,11 +96,16 @@ class Drainer:
         for lane_id in dispatch.run_queued(self.site, self._process_id):
             self._courier.serve(lane_id)
 
+    def _run_jobs(self) -> None:
+        job_work.run_queued(self.site, self._process_id, lambda: not self._stopping.is_set())
+
     def _tend(self) -> None:
         """Sweep, watch over the scheduler's table and show that this worker lives, each in time."""
         now = clock.monotonic()
         try:
-            if now - self._beaten >= BEAT_SECONDS:
+            # A clock that was set is noticed at once, and so is the life of this worker by it.
+            if clock.unsteady() is not self._held or now - self._beaten >= BEAT_SECONDS:
+                self._held = not timekeeping.watch(self.site)
                 processes.beat(self.site, self._process_id)
                 self._beaten = now
             if now - self._swept >= SWEEP_SECONDS:

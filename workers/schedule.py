@@ -2,6 +2,9 @@
 
 rq-scheduler loses a recurring job when it dies between two commands and doubles it between two
 others (facts.md); so what is missing is added, and what is unknown or changed is removed.
+
+A cron line is no recurring job there: its next run stands in the table as a job for once, and the
+reconciliation after it adds the one that follows.
 """
 
 from __future__ import annotations
@@ -9,10 +12,13 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from redis import Redis
+from rq.exceptions import InvalidJobOperation
 
 from app.clock import utc_now
 from app.queueing import JsonJob, queue
@@ -27,15 +33,22 @@ with warnings.catch_warnings():
 log = logging.getLogger(__name__)
 
 FAILURE_TTL = 60
+DISPATCH = "workers.jobs.dispatch_pass"
+# An rq-scheduler that has not taken a job by then is away; the sweep did its work.
+LATE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Periodic:
-    """A job that runs every `seconds`; `id` is fixed, so that it stands in Redis once."""
+    """A job that runs every `seconds`, or once `at` a time (a whole second).
+
+    `id` is fixed, or made of the time, so that it stands in Redis once whoever adds it.
+    """
 
     id: str
     function: str
-    seconds: int
+    seconds: int | None
+    at: datetime | None = None
 
 
 def table(site: Installation) -> list[Periodic]:
@@ -46,10 +59,13 @@ def table(site: Installation) -> list[Periodic]:
         Periodic("sweep", "workers.jobs.sweep", 15),
     ]
     with site.store.reading() as connection:
-        interval = dispatch.current_schedule(connection).interval
-    if interval is not None:
-        seconds = max(1, round(interval / timedelta(seconds=1)))
-        jobs.append(Periodic("dispatch", "workers.jobs.dispatch_pass", seconds))
+        schedule = dispatch.current_schedule(connection)
+    if schedule.interval is not None:
+        seconds = max(1, round(schedule.interval / timedelta(seconds=1)))
+        jobs.append(Periodic("dispatch", DISPATCH, seconds))
+    elif (at := schedule.after(utc_now())) is not None:
+        # A run of its own each: RQ lets the job that has run expire under its id.
+        jobs.append(Periodic(f"dispatch-{at:%Y%m%dT%H%M}", DISPATCH, None, at))
     return jobs
 
 
@@ -59,16 +75,18 @@ def scheduler(client: Redis) -> Scheduler:
 
 
 def reconcile(client: Redis, wanted: Sequence[Periodic]) -> list[str]:
-    """Make Redis hold exactly `wanted`; return what was changed. Harmless by two at once."""
+    """Make Redis hold exactly `wanted`; return what was changed. Harmless by two at once.
+
+    What is to run once just now is left to rq-scheduler, which is about to take it away.
+    """
     keeper, changed, there = scheduler(client), [], set()
     by_id = {job.id: job for job in wanted}
-    for job in list(keeper.get_jobs()):
-        row = by_id.get(job.id)
-        if row and (job.func_name, job.meta.get("interval")) == (row.function, row.seconds):
-            there.add(row.id)
-        else:
-            keeper.cancel(job)
-            job.delete()
+    for job, naive in list(keeper.get_jobs(with_times=True)):
+        at = naive.replace(tzinfo=UTC)
+        if _is(job, at, by_id.get(job.id)):
+            there.add(job.id)
+        elif not _fires(job, at):
+            _remove(keeper, job)
             changed.append(f"-{job.id}")
     for row in wanted:
         if row.id not in there:
@@ -79,11 +97,29 @@ def reconcile(client: Redis, wanted: Sequence[Periodic]) -> list[str]:
     return changed
 
 
+def _is(job: Any, at: datetime, row: Periodic | None) -> bool:
+    if row is None or (job.func_name, job.meta.get("interval")) != (row.function, row.seconds):
+        return False
+    return row.at is None or row.at == at
+
+
+def _fires(job: Any, at: datetime) -> bool:
+    once = job.func_name == DISPATCH and "interval" not in job.meta
+    return once and timedelta() <= utc_now() - at < LATE
+
+
+def _remove(keeper: Scheduler, job: Any) -> None:
+    keeper.cancel(job)
+    # Another reconciliation may have deleted it between two commands of this one.
+    with suppress(InvalidJobOperation):
+        job.delete()
+
+
 def _add(keeper: Scheduler, row: Periodic) -> None:
-    # A naive UTC time is what rq-scheduler's own to_unix expects.
-    first = (utc_now() + timedelta(seconds=row.seconds)).replace(tzinfo=None)
+    first = row.at or utc_now() + timedelta(seconds=row.seconds or 0)
     keeper.schedule(
-        first,
+        # A naive UTC time is what rq-scheduler's own to_unix expects.
+        first.replace(tzinfo=None),
         row.function,
         interval=row.seconds,
         id=row.id,

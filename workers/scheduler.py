@@ -11,7 +11,7 @@ from app import clock
 from app.errors import TocsinError
 from app.failpoints import reach
 from app.queueing import connect
-from app.services import processes
+from app.services import processes, timekeeping
 from app.services.installation import Installation, installation
 from workers.schedule import reconcile, scheduler, table
 
@@ -40,6 +40,7 @@ class Keeper:
     def _beat(self) -> None:
         if clock.monotonic() - self._beaten < BEAT_SECONDS:
             return
+        timekeeping.watch(self._site)
         if self._process_id is None:
             self._process_id = processes.register(self._site, "scheduler")
         else:

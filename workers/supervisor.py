@@ -19,6 +19,8 @@ LONGEST_PAUSE = 5.0
 STOP_SECONDS = 40.0
 LAST_SECONDS = 5.0
 SAME_PRESS_SECONDS = 0.5
+# How often the clocks are compared, so that a child that is forked knows of a jump.
+CLOCK_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,10 @@ class Supervisor:
         if self._stop_at is None:
             self._start_due()
 
-    def _until_due(self) -> float | None:
-        waiting = [child.due for child in self._children if child.pid is None]
-        return max(0.0, min(waiting) - clock.monotonic()) if waiting else None
+    def _until_due(self) -> float:
+        clock.unsteady()
+        waiting = [child.due - clock.monotonic() for child in self._children if child.pid is None]
+        return max(0.0, min(waiting, default=CLOCK_SECONDS))
 
     def _take(self, number: int | None) -> bool:
         """Note a wish to stop; return whether this is a second Ctrl-C."""

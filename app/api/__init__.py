@@ -11,9 +11,12 @@ from app.api import serving
 # The modules that declare endpoints; importing one is enough.
 MODULES = (
     "acting",
+    "bulk",
+    "checking",
     "docs",
     "health",
     "integrations",
+    "jobs",
     "reading",
     "registrations",
     "reporting",

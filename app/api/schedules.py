@@ -6,4 +6,4 @@ from app.api.resources import resource
 from app.services.api_keys import Scope
 from app.services.schedules import SCHEDULES
 
-resource(SCHEDULES, tag="Schedules", scope=Scope.ADMIN, makes=False)
+resource(SCHEDULES, tag="Schedules", scope=Scope.ADMIN)

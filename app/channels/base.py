@@ -15,12 +15,13 @@ from app.secrets import Secret
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a mail server said of one recipient; `code` is the SMTP reply, 0 without one."""
+    """A mail server's answer for one recipient; `code` 0: none. `advice`: what to do about it."""
 
     address: str
     state: RecipientState
     code: int
     text: str
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Receipt:
 
 
 class ChannelError(TocsinError):
-    """A send that failed.
+    """A send that failed: `cause` in a sentence, `advice` what to do about it; str gives both.
 
     `endpoint` says whose fault it is: the endpoint's (stands for all that were due with it) or the
     message's. `permanent`: trying the same again cannot help. `maybe_sent`: the connection ended
@@ -44,10 +45,11 @@ class ChannelError(TocsinError):
 
     def __init__(  # noqa: PLR0913 - the facts of a failed send, all by keyword
         self,
-        message: str,
+        cause: str,
         *,
         reason: Fail,
         endpoint: bool,
+        advice: str = "",
         permanent: bool = False,
         maybe_sent: bool = False,
         status: int = 0,
@@ -55,7 +57,9 @@ class ChannelError(TocsinError):
         retry_after: float | None = None,
         transcript: str = "",
     ) -> None:
-        super().__init__(message)
+        stop = "" if cause.endswith((".", "?", "!")) else "."
+        super().__init__(f"{cause}{stop} {advice}" if advice else cause)
+        self.cause, self.advice = cause, advice
         self.reason, self.endpoint, self.permanent = reason, endpoint, permanent
         self.maybe_sent, self.status, self.answer = maybe_sent, status, answer
         self.retry_after, self.transcript = retry_after, transcript
@@ -69,6 +73,20 @@ class Outgoing:
     recipients: tuple[str, ...]
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CheckStep:
+    """One step of a check: what was found, and what to do next.
+
+    `ok` None: it was not needed, or not reached. A step that is `ok` may have a `fix` as well.
+    """
+
+    name: str
+    ok: bool | None
+    text: str
+    fix: str | None = None
+    duration_ms: int = 0
 
 
 class Session(Protocol):
@@ -97,3 +115,6 @@ class Channel(Protocol):
 
     def connect(self, options: Any, secrets: Mapping[str, Secret]) -> Session:
         """Open a session; raises ChannelError."""
+
+    def check_connection(self, options: Any, secrets: Mapping[str, Secret]) -> list[CheckStep]:
+        """Connect step by step, as for sending, and send nothing; no longer than one attempt."""

@@ -62,6 +62,21 @@ class Stream:
         return str(self._sock.getsockname()[0]).partition("%")[0]
 
     @property
+    def peer_address(self) -> str:
+        """The address of the other end; nothing when that has gone already."""
+        try:
+            return str(self._sock.getpeername()[0]).partition("%")[0]
+        except OSError:
+            return ""
+
+    @property
+    def shown(self) -> tuple[str, bytes]:
+        """The version of TLS and the other end's certificate (DER); empty without TLS."""
+        if not isinstance(self._sock, ssl.SSLSocket):
+            return "", b""
+        return self._sock.version() or "", self._sock.getpeercert(binary_form=True) or b""
+
+    @property
     def unread(self) -> bool:
         """Whether something was received that nobody has read."""
         return bool(self._buffer)

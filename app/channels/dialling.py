@@ -38,14 +38,7 @@ class Dialler:
 
     def connect(self, host: str, port: int, deadline: float) -> socket.socket:
         """Return a connected socket before `deadline` (monotonic); raises ChannelError."""
-        addresses = self.vetted(host, port, deadline)
-        for index, address in enumerate(addresses):
-            left = (deadline - clock.monotonic()) / (len(addresses) - index)
-            try:
-                return socket.create_connection((address, port), max(left, 0.001))
-            except OSError as error:
-                last = error
-        raise _unconnected(f"{host}:{port}", last) from last
+        return dial(self.vetted(host, port, deadline), host, port, deadline)
 
     def vetted(self, host: str, port: int, deadline: float) -> list[str]:
         """Return the addresses of `host` that may be reached, at least one; raises ChannelError."""
@@ -58,8 +51,8 @@ class Dialler:
                 reasons.append(f"{address} is {reason}")
         if not allowed:
             raise ChannelError(
-                f"Tocsin does not connect to {host}:{port}: {'; '.join(reasons)}. "
-                f"Check {self.field}, or the setting TOCSIN_OUTBOUND_ALLOW.",
+                f"Tocsin does not connect to {host}:{port}: {'; '.join(reasons)}.",
+                advice=f"Check {self.field}, or the setting TOCSIN_OUTBOUND_ALLOW.",
                 reason=Fail.BLOCKED_ADDRESS,
                 endpoint=True,
             )
@@ -68,32 +61,46 @@ class Dialler:
     def _resolve(self, host: str, port: int, deadline: float) -> Sequence[str]:
         try:
             return bounded(lambda: self.resolver(host, port), deadline - clock.monotonic())
-        except TimeoutError as error:
-            raise self._unresolved(host, "the name server did not answer in time.") from error
         except (OSError, UnicodeError) as error:
-            raise self._unresolved(host, self._advice(error)) from error
+            raise self._unresolved(host, error) from error
 
-    def _advice(self, error: Exception) -> str:
-        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
-            return "the name server did not answer; check the DNS of this machine."
-        return f"check the spelling of {self.field}."
+    def _unresolved(self, host: str, error: Exception) -> ChannelError:
+        silent = isinstance(error, TimeoutError) or (
+            isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+        )
+        why = ": the name server did not answer" if silent else ""
+        return ChannelError(
+            f"Could not resolve host {host}{why}.",
+            advice=f"Check the {'DNS of this machine' if silent else f'spelling of {self.field}'}.",
+            reason=Fail.DNS,
+            endpoint=True,
+        )
 
-    @staticmethod
-    def _unresolved(host: str, advice: str) -> ChannelError:
-        message = f"Could not resolve host {host}: {advice}"
-        return ChannelError(message, reason=Fail.DNS, endpoint=True)
+
+def dial(addresses: Sequence[str], host: str, port: int, deadline: float) -> socket.socket:
+    """Return a socket connected to the first of `addresses` that answers; raises ChannelError."""
+    for index, address in enumerate(addresses):
+        left = (deadline - clock.monotonic()) / (len(addresses) - index)
+        try:
+            return socket.create_connection((address, port), max(left, 0.001))
+        except OSError as error:
+            last = error
+    raise _unconnected(f"{host}:{port}", last) from last
 
 
 def _unconnected(where: str, error: OSError) -> ChannelError:
     """Return the error of a connection that could not be made, in an operator's words."""
     reason = Fail.CONNECTION
     if isinstance(error, ConnectionRefusedError):
-        text = f"Connection refused by {where}: is the server running, and is the port right?"
+        text = f"Connection refused by {where}."
+        advice = "Is the server running, and is the port right?"
     elif isinstance(error, TimeoutError):
         reason = Fail.TIMEOUT
-        text = f"{where} could not be reached in time: is the port right, or a firewall in between?"
+        text = f"{where} could not be reached in time."
+        advice = "Is the port right, or a firewall in between?"
     elif error.errno in _UNREACHABLE:
-        text = f"There is no route to {where}: check the network of this machine."
+        text, advice = f"There is no route to {where}.", "Check the network of this machine."
     else:
         text = f"Could not connect to {where}: {error.strerror or type(error).__name__}."
-    return ChannelError(text, reason=reason, endpoint=True)
+        advice = "Check the network of this machine, and the port."
+    return ChannelError(text, advice=advice, reason=reason, endpoint=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel
 
-from app.channels.base import ChannelError, Outgoing, Receipt, Session, Verdict
+from app.channels.base import ChannelError, CheckStep, Outgoing, Receipt, Session, Verdict
 from app.channels.fields import SecretText
 from app.channels.fields import field as described
 from app.domain.kinds import RecipientState
@@ -69,6 +69,14 @@ class FakeChannel:
         if error is not None:
             raise error
         return FakeSession(self)
+
+    def check_connection(self, options: Any, secrets: Mapping[str, Secret]) -> list[CheckStep]:
+        """Return the one step of a fake: what `opens` says."""
+        with self.lock:
+            error = self.opens.popleft() if self.opens else None
+        if error is not None:
+            return [CheckStep("tcp", False, error.cause, error.advice or None)]
+        return [CheckStep("tcp", True, "Connected to nothing.")]
 
     def answer(self, message: Outgoing) -> Receipt:
         """Note the message and do what comes next in `outcomes`."""

@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from app.channels.base import Session
+from app import clock
+from app.channels.base import CheckStep, Session
 from app.channels.dialling import Dialler, Resolver, look_up
 from app.channels.policy import AddressPolicy
-from app.channels.smtp_open import open_wire
+from app.channels.smtp_check import steps
+from app.channels.smtp_open import Opening, open_wire
 from app.channels.smtp_options import SmtpOptions, SmtpSecrets
 from app.channels.smtp_session import SmtpSession
 from app.errors import Fault, Invalid
@@ -59,3 +61,8 @@ class SmtpChannel:
             return open_wire(options, given, self._dialler, deadline)
 
         return SmtpSession(opener, options.timeout)
+
+    def check_connection(self, options: Any, secrets: Mapping[str, Secret]) -> list[CheckStep]:
+        """Go through the stages of opening, and look at the size that is taken; sends nothing."""
+        deadline = clock.monotonic() + options.timeout
+        return steps(Opening(options, secrets, self._dialler, deadline))

@@ -18,11 +18,12 @@ _OVER_TLS = ("PLAIN", "LOGIN", "CRAM-MD5")
 _IN_CLEAR = ("CRAM-MD5", "PLAIN", "LOGIN")
 
 
-def log_in(wire: Wire, offered: str, user: str, password: Secret, *, encrypted: bool) -> None:
-    """Log in with the first known mechanism of `offered` (EHLO's AUTH); raises ChannelError.
+def log_in(wire: Wire, offered: str, user: str, password: Secret, *, encrypted: bool) -> str:
+    """Log in with the first known mechanism of `offered` (EHLO's AUTH) and return its name.
 
-    Another one is only tried when the server does not take this one: each refused login may count
-    towards a lock. smtplib would encode the password as ASCII; here it is UTF-8.
+    Raises ChannelError. Another one is only tried when the server does not take this one: each
+    refused login may count towards a lock. smtplib would encode the password as ASCII; here it is
+    UTF-8.
     """
     known = _known(wire, offered.upper().split(), encrypted=encrypted)
     bare = password.reveal()
@@ -30,7 +31,7 @@ def log_in(wire: Wire, offered: str, user: str, password: Secret, *, encrypted: 
     for mechanism in known:
         reply = _exchange(wire, mechanism, user, bare)
         if reply.ok:
-            return
+            return mechanism
         if reply.code not in _NEXT_MECHANISM:
             break
     raise _refused(wire, user, reply)
@@ -41,11 +42,8 @@ def _known(wire: Wire, names: list[str], *, encrypted: bool) -> list[str]:
     if known:
         return known
     offers = f"only {', '.join(names)}" if names else "no login on this port"
-    text = (
-        f"{wire.where} offers {offers}: choose another port or Encrypted Connection, "
-        "or set Is Authentication Required to No."
-    )
-    raise wire.refused(text, Fail.AUTH_ERROR)
+    advice = "Choose another port or Encrypted Connection, or set Is Authentication Required to No."
+    raise wire.refused(f"{wire.where} offers {offers}.", Fail.AUTH_ERROR, advice=advice)
 
 
 def _exchange(wire: Wire, mechanism: str, user: str, password: str) -> Reply:
@@ -85,6 +83,6 @@ def _coded(value: str) -> str:
 def _refused(wire: Wire, user: str, reply: Reply) -> ChannelError:
     if reply.code // 100 == 4 and not configuration(reply):  # noqa: PLR2004 - for now only
         text = f"{wire.where} cannot check the login of {user} now: {reply}"
-        return wire.refused(text, Fail.SERVER_ERROR, reply)
-    text = f"{wire.where} refused the login of {user}: {reply} - check user name and Password."
-    return wire.refused(text, Fail.AUTH_ERROR, reply)
+        return wire.refused(text, Fail.SERVER_ERROR, reply, advice="Try again later.")
+    text = f"{wire.where} refused the login of {user}: {reply}"
+    return wire.refused(text, Fail.AUTH_ERROR, reply, advice="Check user name and Password.")

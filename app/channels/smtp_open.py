@@ -1,113 +1,113 @@
-"""Opening a connection to a mail server: dial, greeting, EHLO, TLS, login."""
+"""Opening a connection to a mail server: stage by stage, the same for sending and for a check."""
 
 from __future__ import annotations
 
-import functools
-import ipaddress
-import re
-import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from app.channels import tls
 from app.channels.base import ChannelError
-from app.channels.deadlines import Stream, bounded
-from app.channels.dialling import Dialler
+from app.channels.deadlines import Stream
+from app.channels.dialling import Dialler, dial
 from app.channels.smtp_auth import log_in
+from app.channels.smtp_breaks import GREETING
+from app.channels.smtp_hello import greeted, hello, start_tls
 from app.channels.smtp_options import SmtpOptions
-from app.channels.smtp_replies import Reply, configuration
-from app.channels.smtp_wire import GREETING, Wire
+from app.channels.smtp_replies import Reply
+from app.channels.smtp_wire import Wire
 from app.domain.kinds import Fail
 from app.secrets import Secret
-
-_FQDN = re.compile(r"(?=.{4,253}$)(?!localhost)(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}", re.I)
-_NOT_ESMTP = (500, 501, 502, 504)
-_NAME_SECONDS = 2.0
 
 
 def open_wire(
     options: SmtpOptions, secrets: Mapping[str, Secret], dialler: Dialler, deadline: float
 ) -> Wire:
-    """Return a connection that is ready for mail, before `deadline`; raises ChannelError.
+    """Return a connection that is ready for mail, before `deadline`; raises ChannelError."""
+    opening = Opening(options, secrets, dialler, deadline)
+    try:
+        for _, stage in opening.stages():
+            stage()
+    except ChannelError:
+        if opening.dialled:
+            opening.wire.close()
+        raise
+    return opening.wire
+
+
+class Opening:
+    """A connection on its way, and what was learnt so far; the stages raise ChannelError.
 
     With STARTTLS nothing but EHLO is said in clear text, and there is no way back to it.
     """
-    sock = dialler.connect(options.server, options.port, deadline)
-    wire = Wire(Stream(sock, deadline), f"{options.server}:{options.port}")
-    try:
-        _encrypted(wire, options)
-        if options.authentication_required:
-            _log_in(wire, options, secrets)
-    except ChannelError:
-        wire.close()
-        raise
-    return wire
+
+    def __init__(
+        self,
+        options: SmtpOptions,
+        secrets: Mapping[str, Secret],
+        dialler: Dialler,
+        deadline: float,
+    ) -> None:
+        self.options, self.addresses, self.mechanism = options, list[str](), ""
+        self._wire: Wire | None = None
+        self.greeting = self.hello = Reply(0, "")
+        self._secrets, self._dialler, self._deadline = secrets, dialler, deadline
+
+    def stages(self) -> list[tuple[str, Callable[[], None]]]:
+        """Return the stages by name, in the order in which they must be gone through."""
+        middle = [("ehlo", self._greet), ("tls", self._encrypt)]
+        if self.options.encryption == "tls":
+            middle.reverse()
+        first = [("dns", self._resolve), ("tcp", self._dial)]
+        return [*first, *middle, ("auth", self._log_in)]
+
+    @property
+    def dialled(self) -> bool:
+        """Whether there is a connection, open or closed again."""
+        return self._wire is not None
+
+    @property
+    def wire(self) -> Wire:
+        """The connection, once it was dialled."""
+        assert self._wire is not None  # noqa: S101 - the stages come in order
+        return self._wire
+
+    def _resolve(self) -> None:
+        options = self.options
+        self.addresses = self._dialler.vetted(options.server, options.port, self._deadline)
+
+    def _dial(self) -> None:
+        server, port = self.options.server, self.options.port
+        sock = dial(self.addresses, server, port, self._deadline)
+        self._wire = Wire(Stream(sock, self._deadline), f"{server}:{port}")
+
+    def _greet(self) -> None:
+        self.wire.stage = GREETING
+        self.greeting = greeted(self.wire)
+        self.hello = hello(self.wire)
+
+    def _encrypt(self) -> None:
+        """Turn to TLS as it was chosen, or not at all."""
+        options = self.options
+        if options.encryption == "none":
+            return
+        if options.encryption == "starttls":
+            start_tls(self.wire, options.port)
+        self.wire.stage = "the TLS handshake"
+        self.wire.encrypt(tls.context(options.ca_pem, verify=options.verify_tls), options.server)
+        if options.encryption == "starttls":
+            self.hello = hello(self.wire)
+
+    def _log_in(self) -> None:
+        if self.options.authentication_required:
+            self.mechanism = _log_in(self.wire, self.options, self._secrets)
 
 
-def _encrypted(wire: Wire, options: SmtpOptions) -> None:
-    """Greet, with the encryption that was chosen or not at all."""
-    context = tls.context(options.ca_pem, verify=options.verify_tls)
-    if options.encryption == "tls":
-        wire.stage = "the TLS handshake"
-        wire.encrypt(context, options.server)
-        wire.stage = GREETING
-    _agreed(wire, wire.read(), "the connection")
-    _hello(wire)
-    if options.encryption == "starttls":
-        _start_tls(wire, options.port)
-        wire.encrypt(context, options.server)
-        _hello(wire)
-
-
-def _log_in(wire: Wire, options: SmtpOptions, secrets: Mapping[str, Secret]) -> None:
+def _log_in(wire: Wire, options: SmtpOptions, secrets: Mapping[str, Secret]) -> str:
     password = secrets.get("password")
     if not password:
-        raise wire.refused("There is no Password for the login: enter it.", Fail.AUTH_ERROR)
+        text = "There is no Password for the login."
+        raise wire.refused(text, Fail.AUTH_ERROR, advice="Enter the Password.")
     secure = wire.stream.encrypted
     if not secure and not options.allow_auth_without_tls:
-        text = "Tocsin does not log in over an unencrypted connection: choose STARTTLS or TLS."
-        raise wire.refused(text, Fail.AUTH_ERROR)
-    log_in(wire, wire.features.get("AUTH", ""), options.user, password, encrypted=secure)
-
-
-def _start_tls(wire: Wire, port: int) -> None:
-    advice = "Tocsin did not send the mail in clear text. Choose another port or TLS."
-    if "STARTTLS" not in wire.features:
-        text = f"The server does not offer STARTTLS on port {port}; {advice}"
-        raise wire.refused(text, Fail.TLS)
-    reply = wire.command("STARTTLS")
-    if not reply.ok:
-        text = f"{wire.where} offers STARTTLS and then refused it ({reply}); {advice}"
-        raise wire.refused(text, Fail.TLS, reply)
-
-
-def _hello(wire: Wire) -> None:
-    """Introduce ourselves and learn what the server can do; an old one gets HELO."""
-    name = _own_name() or _literal(wire.stream.own_address)
-    reply = wire.command(f"EHLO {name}", stage="EHLO")
-    if reply.code in _NOT_ESMTP:
-        reply = wire.command(f"HELO {name}", stage="HELO")
-    _agreed(wire, reply, f"the name {name}")
-    words = [line.partition(" ") for line in reply.text.split("\n")[1:]]
-    wire.features = {name.upper(): rest.strip() for name, _, rest in words}
-
-
-def _agreed(wire: Wire, reply: Reply, what: str) -> None:
-    if not reply.ok:
-        reason = Fail.AUTH_ERROR if configuration(reply) else Fail.SERVER_ERROR
-        raise wire.refused(f"{wire.where} refused {what}: {reply}", reason, reply)
-
-
-@functools.cache
-def _own_name() -> str:
-    """Return the full name of this machine, or nothing; a slow name server may not hold a mail."""
-    try:
-        names = (socket.gethostname(), bounded(socket.getfqdn, _NAME_SECONDS))
-    except (OSError, UnicodeError):
-        return ""
-    return next((name for name in names if _FQDN.fullmatch(name)), "")
-
-
-def _literal(address: str) -> str:
-    """Return our address as RFC 5321 (4.1.4) wants it from a machine without a full name."""
-    own = ipaddress.ip_address(address)
-    return f"[{own}]" if own.version == 4 else f"[IPv6:{own}]"  # noqa: PLR2004 - IPv4
+        text = "Tocsin does not log in over an unencrypted connection."
+        raise wire.refused(text, Fail.AUTH_ERROR, advice="Choose STARTTLS or TLS.")
+    return log_in(wire, wire.features.get("AUTH", ""), options.user, password, encrypted=secure)

@@ -57,8 +57,13 @@ class SmtpSession:
 
     def close(self) -> None:
         """Say QUIT, waiting 2 s at the most; never raises."""
-        if not self._wire.closed:
-            self._wire.stream.deadline = clock.monotonic() + _QUIT_SECONDS
-            with suppress(ChannelError):
-                self._wire.command("QUIT")
-        self._wire.close()
+        leave(self._wire)
+
+
+def leave(wire: Wire) -> None:
+    """Say QUIT where the connection is open, waiting 2 s at the most, and close; never raises."""
+    if not wire.closed:
+        wire.stream.deadline = clock.monotonic() + _QUIT_SECONDS
+        with suppress(ChannelError):
+            wire.command("QUIT")
+    wire.close()

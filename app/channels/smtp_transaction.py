@@ -6,15 +6,14 @@ import re
 from contextlib import suppress
 
 from app import failpoints
-from app.channels.base import ChannelError, Outgoing, Receipt, Verdict
-from app.channels.smtp_replies import LOGIN, START, Reply, configuration, reason, state, too_large
+from app.channels import smtp_refusals as refusals
+from app.channels.base import ChannelError, Outgoing, Receipt
+from app.channels.smtp_replies import START, Reply, configuration, too_large
 from app.channels.smtp_wire import PIPELINING, Wire
 from app.domain.kinds import Fail
 
 ENVELOPE = ("MAIL FROM", "RCPT TO")
 _PATH = re.compile(r"[!-;=?-~]*")
-_RELAY = " - is a login needed, or may this machine not relay there?"
-_SENDER = " - check Sender Email-id and Bounce Email-Id."
 
 
 def transact(wire: Wire, message: Outgoing) -> Receipt:
@@ -23,11 +22,11 @@ def transact(wire: Wire, message: Outgoing) -> Receipt:
     DATA is only sent when at least one recipient was accepted.
     """
     _check(message)
-    body = message.body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    body = _lines(message.body)
     parameters = _parameters(wire, body)
     failpoints.reach(7)
     try:
-        replies = _envelope(wire, message, parameters)
+        replies = _envelope(wire, message, parameters, len(body))
         taken = any(reply.ok for reply in replies)
         last = _data(wire, body) if taken else replies[-1]
     except ChannelError:
@@ -35,8 +34,15 @@ def transact(wire: Wire, message: Outgoing) -> Receipt:
         raise
     if not taken:
         _reset(wire)
-    verdicts = tuple(map(_verdict, message.recipients, replies))
+    verdicts = tuple(map(refusals.verdict, message.recipients, replies))
     return Receipt(last.code, str(last), verdicts, transcript=wire.transcript.text())
+
+
+def _lines(body: bytes) -> bytes:
+    """Return `body` in lines that end with CRLF, the last one as well: what SIZE counts."""
+    plain = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    whole = plain if plain.endswith(b"\n") else plain + b"\n"
+    return whole.replace(b"\n", b"\r\n")
 
 
 def _check(message: Outgoing) -> None:
@@ -49,16 +55,15 @@ def _check(message: Outgoing) -> None:
 
 def _parameters(wire: Wire, body: bytes) -> str:
     """Return what MAIL says of the body; raises ChannelError when the server takes less."""
-    limit = wire.features.get("SIZE", "")
-    if limit.isdecimal() and 0 < int(limit) < len(body):
-        text = f"The mail has {len(body):,} bytes, {wire.where} takes at most {int(limit):,}."
-        raise wire.refused(text, Fail.TOO_LARGE, endpoint=False)
+    error = refusals.unfit(wire, len(body))
+    if error is not None:
+        raise error
     size = f" SIZE={len(body)}" if "SIZE" in wire.features else ""
     wide = "8BITMIME" in wire.features and not body.isascii()
     return f"{size} BODY=8BITMIME" if wide else size
 
 
-def _envelope(wire: Wire, message: Outgoing, parameters: str) -> list[Reply]:
+def _envelope(wire: Wire, message: Outgoing, parameters: str, size: int) -> list[Reply]:
     """Return the reply to each recipient; raises ChannelError where no mail could be taken."""
     lines = [f"MAIL FROM:<{message.sender}>{parameters}"]
     lines += [f"RCPT TO:<{address}>" for address in message.recipients]
@@ -67,12 +72,12 @@ def _envelope(wire: Wire, message: Outgoing, parameters: str) -> list[Reply]:
     if not first.ok:
         if PIPELINING in wire.features:
             list(conversation)  # the answers to what is on its way already
-        raise _refused(wire, f"the sender {message.sender}", first, _SENDER, endpoint=True)
+        raise refusals.sender(wire, message.sender, size, first)
     replies = list(conversation)
     if all(map(configuration, replies)):
-        raise _refused(wire, message.recipients[0], replies[0], _RELAY)
+        raise refusals.everybody(wire, message.recipients[0], replies[0])
     if all(map(too_large, replies)):
-        raise _refused(wire, "the mail", replies[0])
+        raise refusals.mail(wire, size, replies[0])
     return replies
 
 
@@ -87,30 +92,16 @@ def _data(wire: Wire, body: bytes) -> Reply:
         failpoints.reach(14)
         reply = wire.read()
     if not reply.ok:
-        raise _refused(wire, "the mail", reply)
+        raise refusals.mail(wire, len(body), reply)
     return reply
 
 
 def _stuffed(body: bytes) -> bytes:
     """Return `body` as DATA wants it (RFC 5321, 4.5.2): dots doubled, a dot alone at its end."""
-    lines = b"\r\n" + body if body.endswith(b"\r\n") else b"\r\n" + body + b"\r\n"
-    return lines.replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
-
-
-def _refused(
-    wire: Wire, what: str, reply: Reply, advice: str = "", *, endpoint: bool = False
-) -> ChannelError:
-    """Return the error of a refusal; a missing login is the endpoint's, size is the mail's."""
-    why = reason(reply)
-    whose = (endpoint or reply.code in LOGIN) and why is not Fail.TOO_LARGE
-    return wire.refused(f"{wire.where} refused {what}: {reply}{advice}", why, reply, endpoint=whose)
+    return (b"\r\n" + body).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
 
 
 def _reset(wire: Wire) -> None:
     with suppress(ChannelError):
         if not wire.closed and not wire.command("RSET").ok:
             wire.close()
-
-
-def _verdict(address: str, reply: Reply) -> Verdict:
-    return Verdict(address, state(reply), reply.code, reply.line)

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from app.channels.base import ChannelError
 from app.channels.deadlines import Stream
+from app.channels.smtp_breaks import GREETING, Break, broken, ended, foreign, injected
 from app.channels.smtp_replies import CHALLENGE, CLOSING, Reply, receive
 from app.channels.smtp_transcript import Transcript
 from app.domain.kinds import Fail
 
-GREETING, PIPELINING = "the greeting", "PIPELINING"
+PIPELINING = "PIPELINING"
 
 
 class Wire:
@@ -62,50 +63,51 @@ class Wire:
         except OSError as error:
             raise self._broken(error) from error
         except ValueError as error:
-            raise self.lost(f"{self.where} does not speak SMTP: {error}.") from error
+            raise self._lost(foreign(self.where, error)) from error
         self.transcript.server("334 ***" if masked and reply.code == CHALLENGE else str(reply))
         self.maybe_sent = False
         if reply.code == CLOSING:
-            raise self.lost(f"{self.where} ended the connection: {reply}", reply)
+            raise self._lost(ended(self.where, reply), reply)
         return reply
-
-    def _broken(self, error: OSError) -> ChannelError:
-        if not isinstance(error, TimeoutError):
-            return self.lost(f"{self.where} closed the connection during {self.stage}.")
-        hint = " Does this port expect TLS from the start?" if self.stage == GREETING else ""
-        late = f"{self.where} did not finish {self.stage} within the TimeOut.{hint}"
-        return self.lost(late, reason=Fail.TIMEOUT)
 
     def encrypt(self, context: ssl.SSLContext, host: str) -> None:
         """Go on under TLS; EHLO must follow, as what was said in clear text counts no more."""
         if self.stream.unread:
-            raise self.lost(f"{self.where} sent data ahead of TLS.", reason=Fail.TLS)
+            raise self._lost(injected(self.where))
         try:
             self.stream.encrypt(context, host)
         except ChannelError as error:
-            raise self.lost(str(error), reason=error.reason) from error
+            raise self._lost(Break(error.cause, error.reason, error.advice)) from error
         self.transcript.note("TLS is on")
 
-    def lost(
-        self, message: str, reply: Reply | None = None, reason: Fail = Fail.CONNECTION
-    ) -> ChannelError:
+    def _broken(self, error: OSError) -> ChannelError:
+        return self._lost(broken(self.where, self.stage, error))
+
+    def _lost(self, why: Break, reply: Reply | None = None) -> ChannelError:
         """Close, and return the error to raise; it says whether the mail may have been sent."""
         self.close()
-        text = f"{message} The mail may have been sent." if self.maybe_sent else message
-        error = self.refused(text, Fail.SERVER_ERROR if reply else reason, reply)
+        cause = f"{why.cause} The mail may have been sent." if self.maybe_sent else why.cause
+        error = self.refused(cause, why.reason, reply, advice=why.advice)
         error.maybe_sent = self.maybe_sent
         return error
 
     def refused(
-        self, message: str, reason: Fail, reply: Reply | None = None, *, endpoint: bool = True
+        self,
+        cause: str,
+        reason: Fail,
+        reply: Reply | None = None,
+        *,
+        advice: str = "",
+        endpoint: bool = True,
     ) -> ChannelError:
         """Return the error of a refusal, with the conversation so far."""
         if not reply:
-            self.transcript.note(message)
+            self.transcript.note(cause)
         return ChannelError(
-            message,
+            cause,
             reason=reason,
             endpoint=endpoint,
+            advice=advice,
             permanent=reason is Fail.TOO_LARGE,
             status=reply.code if reply else 0,
             answer=str(reply or ""),

@@ -12,18 +12,22 @@ from app.channels.base import ChannelError
 from app.domain.kinds import Fail
 
 _CLEAR_TEXT = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL")
-_TRUST = "add its CA under Private CA"
+_TRUST = "Add its CA under Private CA."
+_NAMES = ("The certificate is for {names}, not {host}.", "Give the name that it is for.")
+# What was found and what to do about it, by the number of OpenSSL's X509_V_ERR.
 _SENTENCES = {
-    9: "The certificate of {host} is not valid yet: check the clock of this machine.",
-    10: "The certificate of {host} has expired: renew it on that server.",
-    18: f"The certificate of {{host}} is self-signed: {_TRUST}.",
-    19: f"The certificate of {{host}} comes from a CA that is not trusted: {_TRUST}.",
-    20: f"The certificate of {{host}} comes from an unknown CA: {_TRUST}.",
-    21: f"The certificate of {{host}} cannot be verified: {_TRUST}, or send the whole chain.",
-    23: "The certificate of {host} was revoked: replace it on that server.",
-    62: "The certificate is for {names}, not {host}: give the name that it is for.",
-    64: "The certificate is for {names}, not {host}: give the name that it is for.",
+    9: ("The certificate of {host} is not valid yet.", "Check the clocks of both machines."),
+    10: ("The certificate of {host} has expired.", "Renew it on that server."),
+    18: ("The certificate of {host} is self-signed.", "Add it under Private CA."),
+    19: ("The certificate of {host} comes from a CA that is not trusted.", _TRUST),
+    20: ("The certificate of {host} comes from an unknown CA.", _TRUST),
+    21: ("The certificate of {host} cannot be verified.", f"{_TRUST} Or send the whole chain."),
+    23: ("The certificate of {host} was revoked.", "Replace it on that server."),
+    62: _NAMES,
+    64: _NAMES,
 }
+_ELSE = ("The certificate of {host} was not accepted: {why}.", "Replace it on that server.")
+_PORT = "Check the port and the kind of encryption."
 
 
 @lru_cache(maxsize=64)
@@ -59,21 +63,20 @@ def wrap(sock: socket.socket, made: ssl.SSLContext, host: str, deadline: float) 
 
 
 def _failed(error: OSError, host: str, wrapped: ssl.SSLSocket) -> ChannelError:
-    reason = Fail.TLS
+    reason, advice = Fail.TLS, _PORT
     if isinstance(error, ssl.SSLCertVerificationError):
-        known = _SENTENCES.get(error.verify_code)
-        text = (known or "The certificate of {host} was not accepted: {why}.").format(
-            host=host, names=_names(wrapped), why=error.verify_message
-        )
+        found, advice = _SENTENCES.get(error.verify_code, _ELSE)
+        text = found.format(host=host, names=_names(wrapped), why=error.verify_message)
     elif isinstance(error, ssl.SSLError) and error.reason in _CLEAR_TEXT:
-        text = f"{host} does not speak TLS on this port: check the port and the kind of encryption."
+        text = f"{host} does not speak TLS on this port."
     elif isinstance(error, TimeoutError):
-        reason = Fail.TIMEOUT
-        text = f"{host} did not finish the TLS handshake in time: is this the port for TLS?"
+        reason, advice = Fail.TIMEOUT, "Is this the port for TLS?"
+        text = f"{host} did not finish the TLS handshake in time."
     else:
         why = getattr(error, "reason", None) or error.strerror or "the connection was closed"
-        text = f"The TLS handshake with {host} failed ({why}): does it speak TLS 1.2 or later?"
-    return ChannelError(text, reason=reason, endpoint=True)
+        text = f"The TLS handshake with {host} failed: {why}."
+        advice = "Does that server speak TLS 1.2 or later?"
+    return ChannelError(text, advice=advice, reason=reason, endpoint=True)
 
 
 def _names(wrapped: ssl.SSLSocket) -> str:

@@ -135,6 +135,7 @@ class Why(StrEnum):
     RECOVERY = "recovery"
     RESOLVED_BEFORE = "resolved_before"
     TEST = "test"
+    FALLBACK = "fallback"
     REPEAT = "repeat"
     ALREADY_TOLD = "already_told"
     DIRECTION_INACTIVE = "direction_inactive"

@@ -10,6 +10,7 @@ from app.models.configuration import (
     System,
 )
 from app.models.delivery import (
+    IS_CANCELLED,
     IS_OPEN,
     IS_WAITING,
     Attempt,
@@ -24,6 +25,7 @@ from app.models.registration import Registration, RegistrationDirection
 from app.models.running import DispatchRun, HourlyCount, Job, JobRow, Process
 
 __all__ = [
+    "IS_CANCELLED",
     "IS_OPEN",
     "IS_WAITING",
     "ApiKey",

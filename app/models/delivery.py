@@ -27,6 +27,7 @@ _CANCELLED = text("state = 'cancelled'")
 # For queries, in the very words of the index: SQLite uses it for these, and not for bound values.
 IS_WAITING = text("deliveries.state = 'pending' AND deliveries.due_at IS NULL")
 IS_OPEN = text("deliveries.state IN ('pending', 'leased', 'stored')")
+IS_CANCELLED = text("deliveries.state = 'cancelled'")
 
 
 class Lane(Model):

@@ -1,4 +1,4 @@
-"""The page that every mail shares: a headline, facts, one link, and how to end these mails."""
+"""The page that every mail shares: a headline, facts, one link, and where the settings are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
+
+from app.rendering.told import Envelope
+from app.rendering.words import label
 
 COLUMNS = 72
 _FOLDER = Path(__file__).parent.parent / "templates" / "mail"
@@ -23,20 +26,19 @@ _NEXT_LINE = _END_LINE + _FIRST_LINE
 class Page:
     """What the layout shows; every text clean (see words), `tone` the colour of its bar.
 
-    `again` says since when it works again, or nothing; `notes` say what else is to be known.
+    `again` says since when it works again, or nothing; `says` are sentences before the facts.
+    `button` names what the mail links to, `settings` what its settings link is good for.
     """
 
     headline: str
     tone: Literal["bad", "good", "plain"]
     preheader: str
-    again: str
-    notes: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     button: str
-    link: str
-    settings_link: str
-    public_url: str
-    delivery_id: str
+    settings: str = "Change or stop these mails"
+    again: str = ""
+    notes: tuple[str, ...] = ()
+    says: tuple[str, ...] = ()
 
 
 def wrap(text: str, indent: str = "") -> str:
@@ -89,8 +91,17 @@ def _environment() -> Environment:
 _TEMPLATES = _environment()
 
 
-def render_page(kind: str, page: Page, **more: Any) -> tuple[str, str]:
-    """Return text and HTML of `page` by the templates `<kind>.txt` and `<kind>.html`."""
-    text = _TEMPLATES.get_template(f"{kind}.txt").render(page=page, **more)
-    html = _TEMPLATES.get_template(f"{kind}.html").render(page=page, **more)
+def render_page(template: str, page: Page, mail: Envelope, **more: Any) -> tuple[str, str]:
+    """Return text and HTML of `page` by the templates `<template>.txt` and `<template>.html`."""
+    shown = {
+        "page": page,
+        "notes": (*page.notes, *map(label, mail.notes)),
+        "link": label(mail.link),
+        "settings_link": label(mail.settings_link),
+        "public_url": label(mail.public_url),
+        "delivery_id": label(mail.delivery_id),
+        **more,
+    }
+    text = _TEMPLATES.get_template(f"{template}.txt").render(shown)
+    html = _TEMPLATES.get_template(f"{template}.html").render(shown)
     return text, html

@@ -1,40 +1,42 @@
-"""The subject of a mail about failures: read on a lock screen, the most important first."""
+"""The subject of a mail: read on a lock screen, the most important first."""
 
 from __future__ import annotations
 
 import re
 
 from app.domain.kinds import Direction, Kind, Why
-from app.rendering.told import FailureLine, FailureMail
+from app.rendering.told import DirectionMail, FailureLine, FailureMail
 from app.rendering.words import count, cut, one_line
 
 LONGEST = 150
 LONGEST_PREFIX = 100
-_LONGEST_NAME = 40
+LONGEST_NAME = 40
 _LEAST_ERROR = 24
 _JOINTS = re.compile(r"\b(to|and|from)\b|[\W_]+")
 
 
 def subject(mail: FailureMail) -> str:
-    """Return prefix, route, what failed, why, how often, and the integration's own name.
+    """Return prefix, route, what failed, why, how often, and the integration's own name."""
+    return composed(mail.prefix, headline(mail), _errors(mail), _in_a_row(mail) + own_name(mail))
 
-    Without its prefix at most 150 characters: the error is cut first, since the counts and the
+
+def composed(prefix: str, start: str, detail: str = "", tail: str = "") -> str:
+    """Return a subject of the four; `start` and `tail` come in one line.
+
+    Without its prefix at most 150 characters: the detail is cut first, since the counts and the
     name behind it tell two mails apart.
     """
-    tail = _in_a_row(mail) + _own_name(mail)
-    start = cut(headline(mail), LONGEST - len(tail))
+    start = cut(start, LONGEST - len(tail))
     room = LONGEST - len(start) - len(tail) - 2
-    error = _errors(mail)
-    told = f": {cut(error, room)}" if error and room >= _LEAST_ERROR else ""
-    prefix = cut(one_line(mail.prefix), LONGEST_PREFIX)
-    return f"{prefix} {start}{told}{tail}".strip()
+    told = f": {cut(one_line(detail), room)}" if detail and room >= _LEAST_ERROR else ""
+    return f"{cut(one_line(prefix), LONGEST_PREFIX)} {start}{told}{tail}".strip()
 
 
 def headline(mail: FailureMail) -> str:
     """Return what happened, in one clause that starts with the route."""
     if mail.kind is Kind.PROCESSING:
-        verb = "failed to synchronise" + (", works again" if mail.recovered_at else "")
-        return f"{route(mail)}: {_what(mail)} {verb}"
+        # Not "works again": a job that runs again leaves the entities as they are.
+        return f"{route(mail)}: {_what(mail)} failed to synchronise"
     if mail.recovered_at:
         return f"{route(mail)} failed, works again"
     if mail.why is Why.NOT_ACCESSIBLE:
@@ -42,11 +44,11 @@ def headline(mail: FailureMail) -> str:
     return f"{route(mail)} failing"
 
 
-def route(mail: FailureMail) -> str:
-    """Return the two systems in the direction that failed; unnamed ones: the integration."""
-    ends = [cut(one_line(name), _LONGEST_NAME) for name in (mail.system1, mail.system2)]
+def route(mail: DirectionMail) -> str:
+    """Return the two systems in the direction told of; unnamed ones: the integration."""
+    ends = [cut(one_line(name), LONGEST_NAME) for name in (mail.system1, mail.system2)]
     if not all(ends):
-        return cut(one_line(mail.integration), _LONGEST_NAME)
+        return cut(one_line(mail.integration), LONGEST_NAME)
     return " → ".join(ends if mail.direction is Direction.FORWARD else reversed(ends))
 
 
@@ -59,7 +61,7 @@ def _what(mail: FailureMail) -> str:
     """Return who failed: an entity can fail with two error codes, so rows are not entities."""
     known = {entity(failure) for failure in mail.failures}
     if mail.total == len(mail.failures) and len(known) == 1:
-        return cut(known.pop(), 2 * _LONGEST_NAME) or "one entity"
+        return cut(known.pop(), 2 * LONGEST_NAME) or "one entity"
     if mail.total > len(mail.failures) > len(known):
         return f"at least {len(known):,} entities"
     unlisted = mail.total - len(mail.failures)
@@ -69,8 +71,8 @@ def _what(mail: FailureMail) -> str:
 def _place(mail: FailureMail) -> str:
     closed = next((failure for failure in mail.failures if not failure.accessible), None)
     if closed and closed.project:
-        return f"project {cut(one_line(closed.project), _LONGEST_NAME)}"
-    return cut(entity(closed), _LONGEST_NAME) if closed and entity(closed) else "project or entity"
+        return f"project {cut(one_line(closed.project), LONGEST_NAME)}"
+    return cut(entity(closed), LONGEST_NAME) if closed and entity(closed) else "project or entity"
 
 
 def _errors(mail: FailureMail) -> str:
@@ -97,12 +99,12 @@ def _in_a_row(mail: FailureMail) -> str:
     return f" ({mail.occurrences:,} in a row)" if often else ""
 
 
-def _own_name(mail: FailureMail) -> str:
-    """Return the integration's name, unless it only says what the route says."""
+def own_name(mail: DirectionMail) -> str:
+    """Return the integration's name as the end of a subject, unless the route says it already."""
     name = one_line(mail.integration)
-    if route(mail) == cut(name, _LONGEST_NAME):
+    if route(mail) == cut(name, LONGEST_NAME):
         return ""
     rest = name.casefold()
     for system in sorted((one_line(mail.system1), one_line(mail.system2)), key=len, reverse=True):
         rest = rest.replace(system.casefold(), " ")
-    return f" · {cut(name, _LONGEST_NAME)}" if _JOINTS.sub("", rest) else ""
+    return f" · {cut(name, LONGEST_NAME)}" if _JOINTS.sub("", rest) else ""

@@ -1,4 +1,4 @@
-"""What a mail about failures tells: plain values, read when the delivery is claimed."""
+"""What a mail tells: plain values, read when the delivery is claimed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,40 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.kinds import Direction, Kind, Why
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope:
+    """What every mail has: who gets it, what it follows, and where to look.
+
+    `now` is the time of the attempt. `references` are the Message-IDs of earlier mails. `notes` say
+    what else is to be known. `settings_link` leads to what the mail comes from: the registration,
+    or, for a mail about a system, that system.
+    """
+
+    delivery_id: str
+    message_id: str
+    references: tuple[str, ...]
+    sender: str
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    link: str
+    settings_link: str
+    public_url: str
+    now: datetime
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectionMail(Envelope):
+    """A mail about one direction of an integration, sent since `why_text`."""
+
+    integration: str
+    system1: str
+    system2: str
+    direction: Direction
+    prefix: str
+    why_text: str
 
 
 @dataclass(frozen=True)
@@ -31,37 +65,83 @@ class FailureLine:
     trace_lines: int
 
 
-@dataclass(frozen=True)
-class FailureMail:
-    """A mail about failures of one direction of an integration, the most important one first.
+@dataclass(frozen=True, kw_only=True)
+class FailureMail(DirectionMail):
+    """Failures of one direction of an integration, the most important one first.
 
     `failures` holds at least one; `total` counts those beyond them too. `since` and `occurrences`
     tell of the episode: its start, and its failures in a row. `recovered_at`: it works again since.
-    `now` is the time of the attempt. `references` are the Message-IDs of earlier mails.
+    Without `include_trace` nothing of a trace is told, and nothing attached.
     """
 
-    delivery_id: str
-    message_id: str
-    references: tuple[str, ...]
-    integration: str
-    system1: str
-    system2: str
-    direction: Direction
     kind: Kind
     why: Why
-    why_text: str
-    prefix: str
     include_trace: bool
     failures: tuple[FailureLine, ...]
     total: int
     since: datetime | None
     occurrences: int | None
-    sender: str
-    to: tuple[str, ...]
-    cc: tuple[str, ...]
-    link: str
-    settings_link: str
-    public_url: str
-    now: datetime
-    notes: tuple[str, ...] = ()
     recovered_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InactivityMail(DirectionMail):
+    """A direction without activity for longer than `limit_minutes`.
+
+    `silent_since` is where the clock started; `last_activity_at` None: there never was any, or it
+    is no longer known. `recovered_at`: it works again since.
+    """
+
+    last_activity_at: datetime | None
+    silent_since: datetime
+    limit_minutes: int
+    recovered_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryMail(DirectionMail):
+    """A direction that works again after an episode which began at `since` and had been told.
+
+    `was_silent`: the episode was a silence, else `occurrences` failures in a row, of which the last
+    one was `error` (one line).
+    """
+
+    since: datetime
+    recovered_at: datetime
+    was_silent: bool
+    occurrences: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestMail(Envelope):
+    """A test that `requested_by` asked for, of a registration (`integration`) or of a system alone.
+
+    `server` is host:port as text. `unsaved`: it was sent with values that nobody has saved yet.
+    """
+
+    __test__ = False  # pytest would take it for a test
+
+    system_name: str
+    server: str
+    integration: str | None
+    requested_by: str
+    unsaved: bool
+    prefix: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FallbackMail(Envelope):
+    """A system that cannot deliver, told through the system that stands in for it.
+
+    `reason` is the last error in plain words. `recovered_at`: it works again since.
+    """
+
+    failing_system: str
+    since: datetime
+    waiting: int
+    reason: str
+    recovered_at: datetime | None = None
+
+
+Mail = FailureMail | InactivityMail | RecoveryMail | TestMail | FallbackMail

@@ -87,6 +87,15 @@ def moment(when: datetime, *, seconds: bool = False) -> str:
     return f"{utc.day} {_MONTHS[utc.month - 1]} {utc.year}, {clock} UTC"
 
 
+def clock(when: datetime, now: datetime) -> str:
+    """Return a time as `10:31 UTC`, with its day where that is another one than today."""
+    utc = when.astimezone(UTC)
+    day = (
+        "" if utc.date() == now.astimezone(UTC).date() else f"{utc.day} {_MONTHS[utc.month - 1]}, "
+    )
+    return f"{day}{utc:%H:%M} UTC"
+
+
 def span(length: timedelta) -> str:
     """Return a length of time in its two largest units: `2 hours 14 minutes`."""
     rest, parts = int(length.total_seconds()), []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 
 from sqlalchemy import ColumnElement, Connection, func, select, text
@@ -13,7 +13,7 @@ from app.clock import utc_now
 from app.domain import schedule as schedules
 from app.domain.kinds import RunCause, RunState
 from app.failpoints import reach
-from app.models import DispatchRun, Schedule
+from app.models import DispatchRun, Preference, Schedule
 from app.queueing import RUNS
 from app.services import lanes, pass_work, preferences
 from app.services.installation import Installation
@@ -64,24 +64,36 @@ def schedule_changed(site: Installation) -> None:
 
 
 def current_schedule(connection: Connection) -> schedules.Schedule:
-    """Return the schedule of the pass as it is set now."""
+    """Return the schedule of the pass as it is set now, and since when it is.
+
+    The default in the moment in which another connection gives the schedule a new name.
+    """
     name = preferences.load(connection).post_notification_schedule
-    row = connection.execute(
-        select(Schedule.every_n, Schedule.every_unit).where(Schedule.name == name)
-    ).one()
-    return schedules.Schedule(row.every_n, row.every_unit)
+    chosen = select(Preference.updated_at).where(Preference.name == preferences.SCHEDULE)
+    query = select(Schedule.__table__, chosen.scalar_subquery().label("chosen_at"))
+    row = connection.execute(query.where(Schedule.name == name)).one_or_none()
+    if row is None:
+        return schedules.BUILT_IN[schedules.DEFAULT]
+    since = max(row.updated_at, row.chosen_at or row.updated_at)
+    return schedules.Schedule(row.every_n, row.every_unit, row.cron, row.zone, since)
 
 
-def _is_due(connection: Connection) -> bool:
-    last = connection.scalar(
+def last_run(connection: Connection) -> datetime | None:
+    """Return when the pass was last queued by its schedule."""
+    return connection.scalar(
         select(DispatchRun.created_at)
         .where(DispatchRun.cause == RunCause.SCHEDULE)
         .order_by(DispatchRun.id.desc())
         .limit(1)
     )
-    now = utc_now()
-    due = schedules.next_run(current_schedule(connection), last, now)
-    return due is not None and due <= now + TOLERANCE
+
+
+def _is_due(connection: Connection) -> bool:
+    schedule, now = current_schedule(connection), utc_now()
+    due = schedules.next_run(schedule, last_run(connection), now)
+    # A run before the minute that a cron line names would leave that minute due again.
+    early = TOLERANCE if schedule.cron is None else timedelta()
+    return due is not None and due <= now + early
 
 
 def _serialise(connection: Connection, site: Installation) -> None:

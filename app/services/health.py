@@ -145,7 +145,9 @@ def _no_database() -> Mapping[str, Check]:
 
 
 def _seen(connection: Connection) -> Mapping[str, datetime]:
-    query = select(Process.role, func.max(Process.seen_at)).group_by(Process.role)
+    # Of a process that ended before the clock was set back nothing is known any more.
+    believed = Process.seen_at < utc_now() + SEEN
+    query = select(Process.role, func.max(Process.seen_at)).where(believed).group_by(Process.role)
     return dict(connection.execute(query).all())
 
 

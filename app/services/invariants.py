@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Select, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.clock import utc_now
 from app.domain.kinds import FINAL_STATES, DeliveryState, EndReason, RecipientState
@@ -18,12 +19,14 @@ from app.models import (
     IntegrationDirection,
     Lane,
     System,
+    Trace,
 )
 from app.services.installation import Installation
 
 MOST_NAMED = 10
 # What a dead owner held is given back by the sweep; longer than that nobody looked after it.
 PATIENCE = timedelta(seconds=120)
+SHORTEST_RETENTION = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,8 @@ def _failure_rules() -> dict[str, Select[int]]:
         Delivery.state.not_in((DeliveryState.CANCELLED, DeliveryState.DEAD)),
         Delivery.reason == EndReason.QUARANTINED,
     )
+    # A mail is pruned after a day at the earliest; a failure that goes on may outlive it.
+    young = utc_now() - SHORTEST_RETENTION
     return {
         "a notified failure was told by a delivered mail": select(Failure.id).where(
             Failure.notified_delivery_id.is_not(None),
@@ -118,6 +123,7 @@ def _failure_rules() -> dict[str, Select[int]]:
                 Delivery.id == Failure.notified_delivery_id,
                 Delivery.state == DeliveryState.DELIVERED,
             ),
+            or_(Failure.notified_at >= young, _is_there(Failure.notified_delivery_id)),
         ),
         "a told failure stands in a mail that goes": select(Failure.id).where(
             Failure.told_delivery_id.is_not(None),
@@ -127,8 +133,16 @@ def _failure_rules() -> dict[str, Select[int]]:
                 Delivery.id == DeliveryItem.delivery_id,
                 goes,
             ),
+            or_(Failure.first_logged_at >= young, _is_there(Failure.told_delivery_id)),
+        ),
+        "a failure has the trace that it names": select(Failure.id).where(
+            Failure.trace_hash.is_not(None), ~exists().where(Trace.hash == Failure.trace_hash)
         ),
     }
+
+
+def _is_there(delivery_id: InstrumentedAttribute[int | None]) -> ColumnElement[bool]:
+    return exists().where(Delivery.id == delivery_id)
 
 
 def _standing_rules() -> dict[str, Select[int]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 
-from app.clock import utc_now
+from app.clock import unsteady, utc_now
 from app.domain.kinds import DeliveryKind, DeliveryState, LaneState
 from app.errors import NotFound
 from app.models import IS_OPEN, Delivery, Lane, System
@@ -29,6 +29,7 @@ NORMAL: dict[str, Any] = {
     "state": LaneState.NORMAL,
     "round": 0,
     **dict.fromkeys(("held_id", "next_try_at", "error_reason", "error_text", "error_at")),
+    "fallback_delivery_id": None,
 }
 
 
@@ -73,6 +74,9 @@ def claim(site: Installation, lane_id: int, process_id: int, seconds: float) -> 
 
 def _free(now: datetime) -> ColumnElement[bool]:
     until = Lane.__table__.c.lease_until
+    if unsteady():
+        # No lease ends by a clock that has jumped; the sweep takes back those of dead owners.
+        return until.is_(None)
     return or_(until.is_(None), until < now, until > now + LONGEST_LEASE)
 
 

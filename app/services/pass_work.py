@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from app.clock import utc_now
 from app.domain.kinds import DeliveryKind, DeliveryState, LaneState
 from app.models import IS_WAITING, Delivery, Lane
-from app.services import lanes, silence
+from app.services import fallback, lanes, silence
 from app.services.installation import Installation
 from app.services.sql import CHUNK, patiently
 
@@ -47,6 +47,8 @@ def _let_try(site: Installation, now: datetime) -> tuple[int, int]:
             select(Lane.id).where(Lane.state == LaneState.RETRYING, Lane.row.is_(None))
         ).all()
         lanes.allow_probe(connection, failing, now)
+        # One whose fallback system was failing, too, when it began.
+        fallback.tell(connection, now)
         waiting = connection.scalar(
             select(func.count())
             .select_from(Delivery)

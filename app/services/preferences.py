@@ -25,6 +25,8 @@ from app.shapes import Shape, parse, text, whole
 
 PATH = "/settings"
 LONGEST_MINUTES = 44_640
+# The setting that names the schedule of the pass.
+SCHEDULE = "postNotificationSchedule"
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,16 @@ class RegistrationBody(Answered):
         return None if info.data.get("same_for_backward") else value
 
 
+def settings(body: RegistrationBody, system_id: int, *, same: bool) -> dict[str, Any]:
+    """Return the settings of a registration as its row holds them; `same`: for both directions."""
+    return {
+        "system_id": system_id,
+        "include_error_trace": body.include_error_trace,
+        "same_for_backward": same,
+        "tell_recovery": body.tell_recovery,
+    }
+
+
 def put(row: Registration, direction: Direction, body: DirectionBody | None) -> None:
     """Put the settings of a direction into the row, or none; the caller flushes."""
     found = next((one for one in row.directions if one.direction is direction), None)
@@ -102,15 +112,25 @@ def put(row: Registration, direction: Direction, body: DirectionBody | None) -> 
     if found is None:
         found = RegistrationDirection(direction=direction)
         row.directions.append(found)
-    found.recipients, found.cc = body.recipients, body.cc
-    found.subject_prefix = body.subject_prefix
-    found.global_enabled, found.processing_enabled = body.global_.enabled, body.processing.enabled
-    found.no_activity_minutes = body.global_.no_activity_minutes
-    found.immediately = body.global_.immediately
-    found.failure_count = body.global_.failure_count
-    found.before_max_retries = body.processing.before_max_retries
-    found.processing_recipients = body.processing.recipients
-    found.processing_cc = body.processing.cc
+    for name, value in columns(body).items():
+        setattr(found, name, value)
+
+
+def columns(body: DirectionBody) -> dict[str, Any]:
+    """Return the settings of a direction as its row holds them."""
+    return {
+        "recipients": body.recipients,
+        "cc": body.cc,
+        "subject_prefix": body.subject_prefix,
+        "global_enabled": body.global_.enabled,
+        "processing_enabled": body.processing.enabled,
+        "no_activity_minutes": body.global_.no_activity_minutes,
+        "immediately": body.global_.immediately,
+        "failure_count": body.global_.failure_count,
+        "before_max_retries": body.processing.before_max_retries,
+        "processing_recipients": body.processing.recipients,
+        "processing_cc": body.processing.cc,
+    }
 
 
 def configured(row: Registration) -> Document:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from datetime import datetime
+from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, select
 from sqlalchemy.orm import Session, selectinload
 
 from app.domain.kinds import DeliveryKind, Direction, EndReason
@@ -14,7 +15,7 @@ from app.models import Delivery, Integration, Lane, Registration, System
 from app.services import outbox, systems
 from app.services.integrations import INTEGRATIONS, lock_directions
 from app.services.named import Change, Collection, Document, moment
-from app.services.registration_shape import RegistrationBody, configured, put
+from app.services.registration_shape import RegistrationBody, configured, put, settings
 
 # What a registration sends; routed events and tests of the integration are not its own.
 KINDS = (
@@ -79,15 +80,13 @@ class Registrations(Collection[Registration, RegistrationBody]):
         lock_directions(session, integration.id)
         same = body.same_for_backward or not integration.bidirectional
         row = row or _stored(session, name, lock=True) or _new(change, integration)
-        if not row.active:
-            row.active, row.registered_at, row.unregistered_at = True, change.now, None
-            row.updated_at = change.now
-        row.include_error_trace, row.tell_recovery = body.include_error_trace, body.tell_recovery
-        row.same_for_backward, row.system_id = same, system.id
+        values = {} if row.active else begun(change.now)
+        for column, value in (values | settings(body, system.id, same=same)).items():
+            setattr(row, column, value)
         put(row, Direction.FORWARD, body.forward)
         put(row, Direction.BACKWARD, None if same else body.backward)
         session.flush()
-        _readdress(session, row)
+        readdress(session.connection(), [integration.id], system.id)
         return row
 
     def remove(self, change: Change, row: Registration) -> None:
@@ -96,7 +95,7 @@ class Registrations(Collection[Registration, RegistrationBody]):
         lock_directions(session, row.integration_id)
         row.active, row.unregistered_at, row.updated_at = False, change.now, change.now
         session.flush()
-        outbox.cancel_where(session.connection(), _own(row), EndReason.UNREGISTERED)
+        outbox.cancel_where(session.connection(), own([row.integration_id]), EndReason.UNREGISTERED)
 
 
 REGISTRATIONS = Registrations()
@@ -109,8 +108,14 @@ def _read_names(session: Session, rows: Sequence[Registration]) -> None:
     session.info["named"] = [*session.scalars(integrations), *session.scalars(named)]
 
 
-def _own(row: Registration) -> ColumnElement[bool]:
-    return and_(Delivery.integration_id == row.integration_id, Delivery.kind.in_(KINDS))
+def own(integration_ids: Sequence[int] | Select[Any]) -> ColumnElement[bool]:
+    """Return the condition of the deliveries that registrations of these integrations have made."""
+    return and_(Delivery.integration_id.in_(integration_ids), Delivery.kind.in_(KINDS))
+
+
+def begun(now: datetime) -> dict[str, Any]:
+    """Return what registering writes, the first time and again, besides the settings."""
+    return {"active": True, "registered_at": now, "unregistered_at": None, "updated_at": now}
 
 
 def _stored(session: Session, key: str, *, lock: bool) -> Registration | None:
@@ -139,31 +144,25 @@ def _checked(session: Session, key: str, body: RegistrationBody) -> tuple[Integr
 
 
 def _new(change: Change, integration: Integration) -> Registration:
-    row = Registration(
-        integration_id=integration.id,
-        active=True,
-        registered_at=change.now,
-        created_at=change.now,
-        updated_at=change.now,
-    )
+    row = Registration(integration_id=integration.id, created_at=change.now, **begun(change.now))
     change.session.add(row)
     return row
 
 
-def _readdress(session: Session, row: Registration) -> None:
+def readdress(
+    connection: Connection, integration_ids: Sequence[int] | Select[Any], system_id: int
+) -> None:
     """Move what waits to the lane of the system that is named now (product.md 5, Saving).
 
-    Recipients need no copy: they are read when a mail is claimed.
+    Recipients need no copy: they are read when a mail is claimed. In the caller's transaction.
     """
-    lane = session.scalar(
-        select(Lane.id).where(Lane.system_id == row.system_id, Lane.row.is_(None))
-    )
+    lane = connection.scalar(select(Lane.id).where(Lane.system_id == system_id, Lane.row.is_(None)))
     table = Delivery.__table__
-    session.connection().execute(
+    connection.execute(
         table.update()
-        .where(_own(row), outbox.cancellable(), Delivery.lane_id != lane)
+        .where(own(integration_ids), outbox.cancellable(), Delivery.lane_id != lane)
         .values(
-            system_id=row.system_id,
+            system_id=system_id,
             lane_id=lane,
             state="pending",
             lease_token=None,

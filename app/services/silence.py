@@ -137,7 +137,7 @@ def _line(
     return {
         "id": row.id,
         "episode": row.episode + 1 if opens else row.episode,
-        "episode_since": _passed(row, quiet) if opens else row.episode_since,
+        "episode_since": _episode_since(row, quiet),
         "count": 0 if opens else row.count,
         "occurrences": 0 if opens else row.occurrences,
         "silent_episode": row.episode + 1 if opens else row.episode,
@@ -146,13 +146,13 @@ def _line(
     }
 
 
-def _passed(row: Any, quiet: Quiet) -> datetime:
-    """Return when the limit passed: the start of a silent episode (product.md 1)."""
-    return quiet.since + timedelta(minutes=row.no_activity_minutes)
+def _episode_since(row: Any, quiet: Quiet) -> datetime:
+    """Return the start of the episode; a silent one starts when the limit passed (product.md 1)."""
+    passed = quiet.since + timedelta(minutes=row.no_activity_minutes)
+    return passed if row.episode_since is None else row.episode_since
 
 
 def _delivery(row: Any, quiet: Quiet, decision: Decision, now: datetime) -> dict[str, Any]:
-    """Return the mail; its `episode_since` is when the clock of silence started."""
     return fresh(
         now,
         kind=DeliveryKind.INACTIVITY,
@@ -162,5 +162,5 @@ def _delivery(row: Any, quiet: Quiet, decision: Decision, now: datetime) -> dict
         direction=row.direction,
         why=Why.INACTIVITY,
         why_text=decision.text,
-        episode_since=quiet.since,
+        episode_since=_episode_since(row, quiet),
     )

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     func,
+    literal,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -131,6 +132,19 @@ def pair_values(connection: Connection, pairs: Iterable[tuple[int, str]]) -> dic
     if connection.dialect.name == "sqlite":
         return {"pairs": json.dumps(wanted)}
     return {"firsts": [one for one, _ in wanted], "seconds": [one for _, one in wanted]}
+
+
+def those(connection: Connection, values: Sequence[int] | Sequence[str]) -> Select[Any]:
+    """Return a SELECT of `values`, for `column.in_(…)`: one parameter, however many they are.
+
+    A parameter for each costs 15 µs each, and that under SQLite's write lock.
+    """
+    if connection.dialect.name == "sqlite":
+        rows = func.json_each(literal(json.dumps(list(values)), String)).table_valued("value")
+        return select(rows.c.value)
+    kind = String() if values and isinstance(values[0], str) else BigInteger()
+    array = literal(list(values), postgresql.ARRAY(kind))
+    return select(func.unnest(array).column_valued("value"))
 
 
 def one_id(connection: Connection, statement: Any) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.services import dispatch, lanes
+from app.services import dispatch, jobs, lanes
 from app.services.installation import Installation
 
 
@@ -13,5 +13,6 @@ def sweep(site: Installation) -> list[int]:
     """
     lanes.free_dead(site)
     dispatch.requeue_lost(site)
+    jobs.requeue_lost(site)
     dispatch.request_if_due(site)
     return lanes.with_work(site)

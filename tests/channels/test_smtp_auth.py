@@ -70,7 +70,7 @@ def test_a_refused_login_is_a_fault_of_the_configuration() -> None:
 
     assert (error.reason, error.endpoint, error.status) == (Fail.AUTH_ERROR, True, 535)
     assert f"refused the login of {SENDER}: 535 5.7.8" in str(error)
-    assert "check user name and Password" in str(error)
+    assert "Check user name and Password." in str(error)
     assert len(server.logins) == 1
 
 
@@ -121,7 +121,7 @@ def test_without_leave_no_password_crosses_an_unencrypted_connection() -> None:
         error = failed_open(sink.port, authenticationRequired=True)
 
     assert error.reason is Fail.AUTH_ERROR
-    assert "choose STARTTLS or TLS" in str(error)
+    assert "Choose STARTTLS or TLS." in str(error)
     assert sink.box.verbs == ["EHLO"]
 
 

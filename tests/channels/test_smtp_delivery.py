@@ -148,9 +148,52 @@ def test_a_mail_larger_than_the_server_takes_is_not_begun() -> None:
         assert opened.send(mail()).status == 250
 
     assert (error.reason, error.endpoint, error.permanent) == (Fail.TOO_LARGE, False, True)
-    assert "202 bytes" in str(error) or "200 bytes" in str(error)
-    assert "takes at most 100" in str(error)
-    assert len([verb for verb in sink.box.verbs if verb == "MAIL"]) == 1
+    assert error.cause == f"The mail has 202 bytes, 127.0.0.1:{sink.port} takes at most 100."
+    assert error.advice == "Raise the limit of that server, or send without Error Trace."
+    assert sink.box.verbs == ["EHLO", "MAIL", "RCPT", "DATA", "QUIT"]
+
+
+@pytest.mark.parametrize("extensions", PIPELINING)
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
+@pytest.mark.parametrize("reply", ["552 5.3.4 Too big", "552 Too big", "554 5.3.4 Too big"])
+def test_a_mail_that_is_too_large_is_told_with_both_sizes_and_the_next_one_goes(
+    verb: str, reply: str, extensions: list[str]
+) -> None:
+    script = Script(once={verb: [reply]}, extensions=extensions)
+    with Sink(script) as sink, session(sink.port) as opened:
+        error = failed_send(opened, mail(body=b"x" * 2000))
+        assert opened.send(mail()).status == 250
+
+    assert (error.reason, error.endpoint) == (Fail.TOO_LARGE, False)
+    assert (error.permanent, error.maybe_sent) == (True, False)
+    assert error.cause == (
+        f"127.0.0.1:{sink.port} refused the mail: {reply}. It has 2,002 bytes, the server does "
+        "not say how many it takes."
+    )
+    assert error.advice
+    assert sink.connections == 1
+    assert sink.box.verbs.count("RSET") == 1
+
+
+def test_a_limit_that_is_lower_than_the_one_announced_is_told_with_that_one() -> None:
+    script = Script(extensions=["SIZE 10000"], replies={"DOT": "552 5.3.4 Too big"})
+    with Sink(script) as sink, session(sink.port) as opened:
+        error = failed_send(opened, mail(body=b"x" * 2000))
+
+    assert "It has 2,002 bytes, the server takes at most 10,000." in str(error)
+
+
+def test_a_recipient_whose_mailbox_is_full_or_small_is_refused_alone() -> None:
+    said = {"b@example.org": "552 5.2.2 Mailbox full", "c@example.org": "552 5.2.3 Too long"}
+    with Sink(Script(recipients=said)) as sink, session(sink.port) as opened:
+        receipt = opened.send(mail("a@example.org", *said))
+
+    assert list(states(receipt.recipients).values()) == ["accepted", "rejected", "rejected"]
+    assert [one.advice for one in receipt.recipients] == [
+        "",
+        "Correct the address, or ask who runs that mailbox.",
+        "Raise the limit of that server, or send without Error Trace.",
+    ]
 
 
 @pytest.mark.parametrize("address", ["a b@c.org", "a@b.org>\r\nRSET", "a@b.org\r\nDATA", "ä@b.org"])

@@ -116,4 +116,4 @@ def test_nobody_listening_is_said_with_host_and_port() -> None:
     error = failed_open(port)
 
     assert (error.reason, error.endpoint) == (Fail.CONNECTION, ENDPOINT)
-    assert str(error).startswith(f"Connection refused by 127.0.0.1:{port}: ")
+    assert str(error).startswith(f"Connection refused by 127.0.0.1:{port}. ")

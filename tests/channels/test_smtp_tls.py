@@ -48,7 +48,10 @@ def test_a_mail_goes_out_encrypted_once_the_private_ca_is_known(encryption: str)
         (certificates.wrong_name, "The certificate is for other.example, not localhost"),
         (certificates.expired, "The certificate of localhost has expired"),
         (certificates.not_yet_valid, "The certificate of localhost is not valid yet"),
-        (certificates.self_signed, "The certificate of localhost is self-signed: add its CA"),
+        (
+            certificates.self_signed,
+            "of localhost is self-signed. Add it under Private CA.",
+        ),
     ],
 )
 def test_a_wrong_certificate_ends_it_before_any_login(
@@ -68,7 +71,7 @@ def test_an_unknown_ca_is_told_from_a_self_signed_certificate() -> None:
     with relay(certificates.right(), "starttls") as server:
         error = failed_open(server.port, channel=LOCAL, encryption="starttls", **LOGIN)
 
-    assert "comes from an unknown CA: add its CA under Private CA" in str(error)
+    assert "comes from an unknown CA. Add its CA under Private CA." in str(error)
 
 
 @KINDS
@@ -129,7 +132,7 @@ def test_without_starttls_nothing_is_sent_in_clear_text(script: Script, login: b
         error = failed_open(sink.port, encryption="starttls", authenticationRequired=login)
 
     assert (error.reason, error.endpoint) == (Fail.TLS, True)
-    assert "Tocsin did not send the mail in clear text. Choose" in str(error)
+    assert "no mail is sent in clear text. Choose" in str(error)
     assert set(sink.box.verbs) <= {"EHLO", "STARTTLS"}
 
 

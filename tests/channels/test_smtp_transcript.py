@@ -39,7 +39,7 @@ def test_a_failure_ends_it_with_what_happened() -> None:
     with Sink(Script(replies={"DATA": DROP})) as sink, session(sink.port) as opened:
         error = failed_send(opened, mail())
 
-    assert error.transcript.splitlines()[-1] == f"   ({error})"
+    assert error.transcript.splitlines()[-1] == f"   ({error.cause})"
 
 
 def test_it_is_never_longer_than_8_kib_and_keeps_both_ends() -> None:

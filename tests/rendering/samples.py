@@ -10,7 +10,17 @@ from html.parser import HTMLParser
 from typing import Any
 
 from app.domain.kinds import Direction, Kind, Why
-from app.rendering.mail import Attachment, FailureLine, FailureMail, render
+from app.rendering.mail import (
+    Attachment,
+    FailureLine,
+    FailureMail,
+    FallbackMail,
+    InactivityMail,
+    Mail,
+    RecoveryMail,
+    TestMail,
+    render,
+)
 
 NOW = datetime(2026, 11, 3, 10, 46, 5, tzinfo=UTC)
 STARTED = NOW - timedelta(hours=2, minutes=14)
@@ -87,10 +97,79 @@ def digest(*failures: FailureLine, **changes: Any) -> FailureMail:
     return failing(**(facts | changes))
 
 
+ENVELOPE: dict[str, Any] = {
+    "delivery_id": "4711",
+    "message_id": "<4711@tocsin.example.org>",
+    "references": (),
+    "sender": "tocsin@example.org",
+    "to": ("ops@example.org",),
+    "cc": (),
+    "link": "https://tocsin.example.org/integrations/12",
+    "settings_link": "https://tocsin.example.org/integrations/12/notification",
+    "public_url": "https://tocsin.example.org",
+    "now": NOW,
+}
+ABOUT: dict[str, Any] = {
+    "integration": "Orders EU",
+    "system1": "Jira",
+    "system2": "ServiceNow",
+    "direction": Direction.FORWARD,
+    "prefix": "[PROD]",
+    "why_text": "No activity for longer than 2 hours.",
+}
+
+
+def silent(**changes: Any) -> InactivityMail:
+    """Return the mail about a direction without activity, changed."""
+    facts = {"last_activity_at": STARTED, "silent_since": STARTED, "limit_minutes": 120}
+    return InactivityMail(**(ENVELOPE | ABOUT | facts | changes))
+
+
+def recovered(**changes: Any) -> RecoveryMail:
+    """Return the mail about a direction that works again after failures, changed."""
+    facts: dict[str, Any] = {
+        "since": STARTED,
+        "recovered_at": NOW - timedelta(minutes=4),
+        "was_silent": False,
+        "occurrences": 7,
+        "error": "AUTH_401 Login refused",
+        "why_text": "Activity returned after a mail about this episode.",
+        "references": ("<4710@tocsin.example.org>",),
+    }
+    return RecoveryMail(**(ENVELOPE | ABOUT | facts | changes))
+
+
+def trial(**changes: Any) -> TestMail:
+    """Return the test mail of a registration, changed."""
+    facts: dict[str, Any] = {
+        "prefix": "[PROD]",
+        "system_name": "Office mail",
+        "server": "smtp.example.org:587",
+        "integration": "Orders EU",
+        "requested_by": "alice@example.org",
+        "unsaved": False,
+    }
+    return TestMail(**(ENVELOPE | facts | changes))
+
+
+def standing_in(**changes: Any) -> FallbackMail:
+    """Return the mail about a system that cannot deliver, changed."""
+    facts: dict[str, Any] = {
+        "failing_system": "Office mail",
+        "since": STARTED,
+        "waiting": 14,
+        "reason": "Connection refused by smtp.example.org:587. "
+        "Is the server running, and is the port right?",
+        "link": "https://tocsin.example.org/systems/3/lane",
+        "settings_link": "https://tocsin.example.org/systems/3",
+    }
+    return FallbackMail(**(ENVELOPE | facts | changes))
+
+
 class Opened:
     """A mail as a mail program opens it; raises AssertionError for bytes that need mending."""
 
-    def __init__(self, mail: FailureMail, attachments: tuple[Attachment, ...] = ()) -> None:
+    def __init__(self, mail: Mail, attachments: tuple[Attachment, ...] = ()) -> None:
         self.rendered = render(mail, attachments)
         self.body = self.rendered.body
         self.message = message_from_bytes(self.body, policy=default)

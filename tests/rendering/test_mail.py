@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 
 from app.domain.kinds import Direction
-from app.rendering.mail import TRACE_LINES
+from app.rendering.failures import TRACE_LINES
 from app.rendering.told import FailureMail
 from tests.rendering.samples import NOW, TRACE, Opened, bug, digest, failing, line
 

@@ -23,6 +23,7 @@ class Script:
     drip: float = 0.0  # seconds between the bytes of a reply
     greylist: bool = False  # 450 at the first RCPT of an address, then its reply
     black_hole: bool = False  # take connections, never speak
+    silent_taker: bool = False  # keep a mail although the answer to it is DROP or SILENCE
     deaf: bool = False  # never read the body of a mail
     size: int = 0  # announced as SIZE, and kept to
     extensions: list[str] = field(default_factory=lambda: ["PIPELINING", "8BITMIME"])

@@ -124,7 +124,8 @@ class _Connection(asyncio.Protocol):
             return
         number = self._box.counts["mails"] + 1
         reply = self._next("DOT") or f"250 2.0.0 Ok: queued as {number:08X}"
-        if reply.startswith("2"):
+        unsaid = self._script.silent_taker and reply in (DROP, SILENCE)
+        if reply.startswith("2") or unsaid:
             self._box.take(Mail(self._sender, tuple(self._recipients), body, self._number))
         self._say("DOT", reply)
 

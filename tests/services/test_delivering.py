@@ -479,7 +479,8 @@ def test_a_mail_threads_with_the_mails_of_its_failure(site: Installation, count:
 
     parsed = [email.message_from_bytes(mail.body) for mail in sink.mails]
     assert len(parsed) == count
-    assert len({message["References"] for message in parsed}) == 1
+    assert len({message["In-Reply-To"] for message in parsed}) == 1
+    assert all(message["In-Reply-To"] in message["References"] for message in parsed)
     assert len({message["Message-ID"] for message in parsed}) == count
 
 

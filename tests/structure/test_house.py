@@ -15,8 +15,8 @@ from app.failpoints import POINTS
 ROOT = Path(__file__).resolve().parents[2]
 CODE = sorted([*ROOT.glob("app/**/*.py"), *ROOT.glob("workers/**/*.py"), ROOT / "wsgi.py"])
 LONGEST_FUNCTION, LONGEST_MODULE, LONGEST_CHANNEL = 50, 250, 120
-# Test-only: it kills processes, and says so in docs/architecture.md instead.
-NOT_FOR_USERS = {"FAILPOINT"}
+# Test-only: they kill processes and set clocks, and stand in docs/architecture.md instead.
+NOT_FOR_USERS = {"FAILPOINT", "TEST_CLOCK"}
 
 
 def _name(path: Path) -> str:

@@ -31,6 +31,9 @@ class Claimed:
     occurrences: int | None
     item_count: int
     lost_leases: int
+    created_at: datetime
+    recovered_at: datetime | None
+    about_system_id: int | None
 
 
 _COLUMNS = [Delivery.__table__.c[name] for name in Claimed.__dataclass_fields__]

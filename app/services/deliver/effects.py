@@ -17,7 +17,7 @@ from app.domain.kinds import (
     RecipientState,
 )
 from app.models import Delivery, DeliveryItem, DeliveryRecipient, Failure, Lane
-from app.services import other_errors
+from app.services import fallback, other_errors
 from app.services.deliver.ended import Ended
 from app.services.lanes import NORMAL, Lease
 from app.services.other_errors import OtherError
@@ -151,8 +151,13 @@ def back_to_normal(connection: Connection, lease: Lease, now: datetime) -> None:
     )
 
 
-def hold_lane(connection: Connection, lease: Lease, error: ChannelError, now: datetime) -> None:
-    """The failure stands for all that was due: they wait for the pass, untouched (delivery.md)."""
+def hold_lane(
+    connection: Connection, lease: Lease, error: ChannelError, now: datetime
+) -> list[int]:
+    """The failure stands for all that was due: they wait for the pass, untouched (delivery.md).
+
+    Returns the lanes to wake: that of a fallback system which tells of it.
+    """
     # One query a state: SQLite uses a partial index for `state = ?`, and none for a list of states.
     rows = [
         row
@@ -189,3 +194,4 @@ def hold_lane(connection: Connection, lease: Lease, error: ChannelError, now: da
             error_at=now,
         )
     )
+    return fallback.tell(connection, now, lease.lane_id)

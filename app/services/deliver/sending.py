@@ -10,13 +10,15 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
 
 from app import clock
-from app.channels.base import ChannelError, Outgoing, Receipt, Session
-from app.domain.kinds import Fail, LaneState
+from app.channels.base import ChannelError, Receipt, Session
+from app.domain.kinds import LaneState
 from app.errors import DecryptionFailed, StorageUnavailable
 from app.failpoints import reach
 from app.services.deliver.content import Endpoint, Job, endpoint
 from app.services.deliver.ended import Ended
+from app.services.deliver.once import send_once
 from app.services.deliver.steps import Start, Step, Stored, commit
+from app.services.deliver.traces import with_pdf
 from app.services.deliver.unsent import end_without_sending
 from app.services.installation import Installation
 from app.services.lanes import MARGIN_SECONDS, Lease
@@ -105,6 +107,10 @@ class LaneRun:
         self.goes_on = self.goes_on and stored.owned
         return stored
 
+    def keep(self) -> None:
+        """Keep the lane while nothing is stored."""
+        self.step(None, None)
+
     def after(self, ended: Ended) -> None:
         """Draw from the end of an attempt what it means for the lane."""
         outcome = ended.outcome
@@ -156,6 +162,11 @@ class Sender:
         if job.mail is None or not job.asked:
             end_without_sending(self._run.site, self._run.lease, job)
             return True
+        if job.traced:
+            # The verdict before it must not be lost while the PDF is made.
+            self._store_last()
+            job = with_pdf(self._run.site, job, self._run.keep)
+        assert job.mail is not None  # noqa: S101 - as above
         start = Start(
             job.claimed.id,
             self._run.system.longest + MARGIN_SECONDS,
@@ -177,47 +188,22 @@ class Sender:
 
     def _try(self, job: Job, number: int) -> Ended:
         began = clock.monotonic()
-        subject, request, unreadable = None, None, False
-        outcome: Receipt | ChannelError
-        try:
-            subject, message = job.build()
-            request = _request(message)
-        except Exception as error:
-            log.exception("delivery %s cannot be rendered", job.claimed.id)
-            outcome, unreadable = _unreadable(error), True
-        else:
-            outcome = self._send(message)
+        sent = send_once(job, self._connected, self.close)
         return Ended(
             delivery_id=job.claimed.id,
             integration_id=job.claimed.integration_id,
             number=number,
             duration_ms=round((clock.monotonic() - began) * 1000),
-            outcome=outcome,
-            subject=subject,
-            request=request,
+            outcome=sent.outcome,
+            subject=sent.subject,
+            request=sent.request,
             roles=job.roles,
             known=job.known,
             readdressed=job.readdressed,
             stands=self._is_first,
             probe=self._run.lease.state is LaneState.RETRYING,
-            unreadable=unreadable,
+            unreadable=sent.unreadable,
         )
-
-    def _send(self, message: Outgoing) -> Receipt | ChannelError:
-        try:
-            return self._connected().send(message)
-        except ChannelError as error:
-            return error
-        except DecryptionFailed as error:
-            return ChannelError(str(error), reason=Fail.AUTH_ERROR, endpoint=True)
-        except Exception as error:
-            log.exception("the channel failed in an unforeseen way")
-            self.close()
-            return ChannelError(
-                f"Sending failed in an unforeseen way ({type(error).__name__}); see the log.",
-                reason=Fail.OTHER,
-                endpoint=False,
-            )
 
     def _connected(self) -> Session:
         if self._session is None:
@@ -235,13 +221,3 @@ class Sender:
         session, self._session = self._session, None
         if session is not None:
             session.close()
-
-
-def _request(message: Outgoing) -> str:
-    recipients = ", ".join(message.recipients)
-    return f"MAIL FROM {message.sender}, RCPT TO {recipients}, {len(message.body):,} bytes"
-
-
-def _unreadable(error: Exception) -> ChannelError:
-    text = f"The mail cannot be made from what is stored ({type(error).__name__}); see the log."
-    return ChannelError(text, reason=Fail.TEMPLATE, endpoint=False, permanent=True)

@@ -87,19 +87,23 @@ def commit(site: Installation, step: Step) -> Stored:
 
 
 def _apply(site: Installation, steps: Sequence[Step]) -> Sequence[Stored]:
-    return patiently(lambda: _transaction(site, steps))
+    stored, lanes = patiently(lambda: _transaction(site, steps))
+    if lanes:
+        site.alarm.wake(map(str, lanes))
+    return stored
 
 
-def _transaction(site: Installation, steps: Sequence[Step]) -> list[Stored]:
-    now = utc_now()
+def _transaction(site: Installation, steps: Sequence[Step]) -> tuple[list[Stored], list[int]]:
+    """Store all of `steps`; returns what came of each, and the lanes to wake after the commit."""
+    now, lanes = utc_now(), list[int]()
     with site.store.writing(durable=False) as connection:
         fill(steps)
-        return [_store(connection, step, now) for step in steps]
+        return [_store(connection, step, now, lanes) for step in steps], lanes
 
 
-def _store(connection: Connection, step: Step, now: datetime) -> Stored:
+def _store(connection: Connection, step: Step, now: datetime, lanes: list[int]) -> Stored:
     if step.ended is not None:
-        store(connection, step.lease, step.ended, now)
+        lanes += store(connection, step.lease, step.ended, now)
     owned = renew(connection, step.lease) if step.renew else True
     number = _begin(connection, step.lease, step.start, now) if step.start and owned else None
     return Stored(number, owned)

@@ -27,16 +27,16 @@ from app.services.lanes import Lease
 from app.services.other_errors import OtherError
 
 
-def store(connection: Connection, lease: Lease, ended: Ended, now: datetime) -> None:
-    """Store the end of an attempt in the caller's transaction.
+def store(connection: Connection, lease: Lease, ended: Ended, now: datetime) -> list[int]:
+    """Store the end of an attempt in the caller's transaction; returns other lanes to wake then.
 
     Idempotent by the lease's token: a late verdict is noted on its attempt only, but a success
     still makes the row delivered, as it was (delivery.md, A delivery).
     """
     if isinstance(ended.outcome, Receipt):
         _store_receipt(connection, lease, ended, ended.outcome, now)
-    else:
-        _store_error(connection, lease, ended, ended.outcome, now)
+        return []
+    return _store_error(connection, lease, ended, ended.outcome, now)
 
 
 def _store_receipt(
@@ -94,7 +94,7 @@ def _report_refusals(
 
 def _store_error(
     connection: Connection, lease: Lease, ended: Ended, error: ChannelError, now: datetime
-) -> None:
+) -> list[int]:
     note(
         connection,
         ended,
@@ -109,7 +109,8 @@ def _store_error(
         outbox.reject(connection, ended.delivery_id, str(error), now)
     elif error.endpoint:
         if release(connection, lease, ended) and ended.stands:
-            hold_lane(connection, lease, error, now)
+            return hold_lane(connection, lease, error, now)
     elif wait_for_pass(connection, lease, ended):
         problem = OtherError(lease.system_id, ended.integration_id, error.reason, str(error))
         other_errors.record(connection, [problem], now)
+    return []

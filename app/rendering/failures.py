@@ -1,0 +1,157 @@
+"""The page of a mail about failures: what failed, how often, and the head of its trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.domain.kinds import Kind
+from app.rendering.page import Page, render_page
+from app.rendering.subject import entity, headline
+from app.rendering.told import FailureLine, FailureMail
+from app.rendering.words import (
+    MORE,
+    clean,
+    count,
+    cut,
+    first_lines,
+    label,
+    moment,
+    shortened,
+    span,
+    times,
+)
+
+FEW = 5  # up to here each failure has room for its whole message and the head of its trace
+TRACE_LINES, SHORT_TRACE_LINES = 12, 6
+TRACE_WIDTH = 200
+_MESSAGE = (4_000, 60)  # characters and lines
+_SHORT_MESSAGE = (300, 4)
+_PREVIEW = 140
+_TWO = 2
+
+
+@dataclass(frozen=True)
+class Block:
+    """One failure as the templates show it; `rest` says what of the trace is not shown."""
+
+    title: str
+    code: str
+    message: tuple[str, ...]
+    meta: tuple[str, ...]
+    trace: tuple[str, ...]
+    rest: str
+
+
+def failure_page(mail: FailureMail, *, attached: bool) -> tuple[str, str]:
+    """Return text and HTML of `mail`; `attached`: the PDF of its traces goes with it."""
+    return render_page(
+        "failure",
+        _page(mail),
+        mail,
+        blocks=tuple(_block(mail, failure) for failure in mail.failures),
+        more=_more(mail),
+        attached=_attached(mail) if attached else "",
+    )
+
+
+def _page(mail: FailureMail) -> Page:
+    several = "both" if mail.total == _TWO else f"all {mail.total:,}"
+    seen = "the failure" if mail.total == 1 else f"{several} failures"
+    return Page(
+        headline=headline(mail),
+        tone="good" if _is_over(mail) else "bad",
+        preheader=_preheader(mail),
+        again=_again(mail),
+        facts=tuple(_facts(mail)),
+        button=f"See {seen} in Tocsin",
+    )
+
+
+def _is_over(mail: FailureMail) -> bool:
+    return mail.recovered_at is not None and mail.kind is Kind.GLOBAL
+
+
+def _again(mail: FailureMail) -> str:
+    """Return since when it works again; the entities told of need not be well for that."""
+    if mail.recovered_at is None:
+        return ""
+    told = f"Works again since {moment(mail.recovered_at)}"
+    if _is_over(mail):
+        return f"{told}."
+    listed = "this entity is" if mail.total == 1 else "these entities are"
+    return f"{told}, but no report says that {listed} synchronised."
+
+
+def _attached(mail: FailureMail) -> str:
+    trace = "error trace is" if mail.total == 1 else "error traces are"
+    return f"The {trace} attached as a PDF."
+
+
+def _more(mail: FailureMail) -> str:
+    unlisted = mail.total - len(mail.failures)
+    return f"{count(unlisted, 'more failure')} {MORE}" if unlisted > 0 else ""
+
+
+def _preheader(mail: FailureMail) -> str:
+    """Return what the list of mails shows beside the subject: what the subject does not say."""
+    if mail.kind is Kind.GLOBAL or mail.total == 1:
+        return cut(label(f"{mail.integration}: {mail.why_text}"), _PREVIEW)
+    return cut(", ".join(filter(None, map(entity, mail.failures[:FEW]))), _PREVIEW)
+
+
+def _facts(mail: FailureMail) -> Iterator[tuple[str, str]]:
+    if mail.since:
+        end = mail.recovered_at or mail.now
+        name = "Failed from" if mail.recovered_at else "Failing since"
+        yield name, f"{moment(mail.since)} ({span(end - mail.since)})"
+    if mail.occurrences and mail.kind is Kind.GLOBAL:
+        yield "In a row", count(mail.occurrences, "failure")
+    yield "Integration", f"{label(mail.integration)}, {mail.direction} direction"
+    yield "Why this mail", label(mail.why_text)
+
+
+def _block(mail: FailureMail, failure: FailureLine) -> Block:
+    short = mail.total > FEW
+    lines = shortened(failure.message, *(_SHORT_MESSAGE if short else _MESSAGE))
+    trace, rest = _trace(mail, failure)
+    return Block(
+        title=cut(clean(entity(failure)), TRACE_WIDTH) if mail.total > 1 else "",
+        code=label(failure.error_code or ""),
+        message=lines if any(lines) else ("No message was given.",),
+        meta=tuple(_meta(mail, failure)),
+        trace=trace,
+        rest=rest,
+    )
+
+
+def _trace(mail: FailureMail, failure: FailureLine) -> tuple[tuple[str, ...], str]:
+    """Return the first lines of the trace, and a line about the others."""
+    if not mail.include_trace or not failure.trace_lines or mail.total > FEW:
+        return (), ""
+    if not failure.trace:
+        return (), f"The trace ({count(failure.trace_lines, 'line')}) is {MORE}."
+    lines = TRACE_LINES if mail.total == 1 else SHORT_TRACE_LINES
+    shown = first_lines(failure.trace, lines, TRACE_WIDTH)
+    more = failure.trace_lines - len(shown)
+    return shown, f"… {count(more, 'more line')} {MORE}" if more > 0 else ""
+
+
+def _meta(mail: FailureMail, failure: FailureLine) -> Iterator[str]:
+    if failure.project:
+        yield f"Project {label(failure.project)}"
+    if not failure.accessible:
+        yield "Not accessible"
+    if mail.kind is Kind.GLOBAL and entity(failure):
+        yield label(entity(failure))
+    if failure.retry_count is not None:
+        most = "" if failure.max_retry_count is None else f" of {failure.max_retry_count:,}"
+        yield f"Retried {failure.retry_count:,}{most}"
+    last = moment(failure.last_at, seconds=True)
+    if failure.count == 1:
+        yield f"Logged {last}"
+        return
+    if mail.total <= FEW:
+        yield f"Logged {times(failure.count)} in all"
+        yield f"First {moment(failure.first_at, seconds=True)}"
+    yield f"Last {last}"

@@ -1,0 +1,110 @@
+"""The rows of registrations that are made in bulk: what registering one by one writes, for many.
+
+A few statements however many they are, with the values of app/services/registrations.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, literal, select, update
+
+from app.domain.kinds import Direction
+from app.models import Integration, Registration, RegistrationDirection
+from app.services.bulk_shape import BulkRegistrationBody
+from app.services.integrations import lock_directions
+from app.services.named import Change
+from app.services.registration_shape import columns, settings
+from app.services.registrations import begun, readdress
+from app.services.sql import those
+
+ALREADY = "already registered"
+_FOUND = (
+    select(
+        Integration.id,
+        Integration.key,
+        Integration.created_at,
+        Registration.id.label("registration_id"),
+        Registration.active,
+    )
+    .outerjoin(Registration, Registration.integration_id == Integration.id)
+    .order_by(Integration.id)
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a bulk asks for; the system by its id, as it may be renamed meanwhile."""
+
+    system_id: int
+    body: BulkRegistrationBody
+
+
+def register_some(change: Change, wish: Wish, keys: Sequence[str]) -> Mapping[str, str]:
+    """Register those of `keys` that are there and not registered, in the transaction of `change`.
+
+    Returns the others, each with the reason. One that was unregistered is revived.
+    """
+    connection = change.session.connection()
+    found = standing(connection, keys)
+    skipped = {row.key: ALREADY for row in found if row.active}
+    skipped |= {key: missing(key) for key in {*keys}.difference(row.key for row in found)}
+    chosen = [row for row in found if not row.active]
+    ids = [row.id for row in chosen]
+    lock_directions(change.session, *ids)
+    _insert(change, wish, [row.id for row in chosen if row.registration_id is None])
+    _revive(change, wish, [row.registration_id for row in chosen if row.registration_id])
+    readdress(connection, those(connection, ids), wish.system_id)
+    return skipped
+
+
+def standing(connection: Connection, keys: Sequence[str]) -> Sequence[Any]:
+    """Return the integrations of `keys` that are there, and whether each is registered."""
+    return connection.execute(_FOUND.where(Integration.key.in_(those(connection, keys)))).all()
+
+
+def missing(key: str) -> str:
+    """Return the reason of a key that names nothing."""
+    return f"there is no integration {key!r}"
+
+
+def _values(change: Change, wish: Wish) -> dict[str, Any]:
+    return begun(change.now) | settings(wish.body, wish.system_id, same=True)
+
+
+def _insert(change: Change, wish: Wish, integration_ids: Sequence[int]) -> None:
+    """Register integrations for the first time."""
+    if not integration_ids:
+        return
+    connection = change.session.connection()
+    values = _values(change, wish) | {"created_at": change.now}
+    mine = those(connection, integration_ids)
+    new = select(Integration.id).where(Integration.id.in_(mine))
+    _insert_for_each(connection, Registration.__table__, "integration_id", new, values)
+    values = {"direction": Direction.FORWARD, **columns(wish.body.forward)}
+    new = select(Registration.id).where(Registration.integration_id.in_(mine))
+    _insert_for_each(connection, RegistrationDirection.__table__, "registration_id", new, values)
+
+
+def _insert_for_each(
+    connection: Connection, table: Any, name: str, ids: Select[Any], values: Mapping[str, Any]
+) -> None:
+    """Insert a row with the same `values` for each id that `ids` selects, in column `name`."""
+    same = (literal(value, table.c[column].type) for column, value in values.items())
+    query = ids.add_columns(*same).order_by(ids.selected_columns[0])
+    connection.execute(table.insert().from_select([name, *values], query))
+
+
+def _revive(change: Change, wish: Wish, ids: Sequence[int]) -> None:
+    """Register again what was unregistered, with the settings of now."""
+    if not ids:
+        return
+    connection, direction = change.session.connection(), RegistrationDirection
+    some, forward = those(connection, ids), direction.direction == Direction.FORWARD
+    mine = direction.registration_id.in_(some)
+    rows = Registration.__table__.update().where(Registration.id.in_(some))
+    connection.execute(rows.values(_values(change, wish)))
+    connection.execute(delete(direction).where(mine, ~forward))
+    connection.execute(update(direction).where(mine, forward).values(columns(wish.body.forward)))

@@ -1,0 +1,89 @@
+"""The PDF of a mail's traces: read just before the send, made in a process that can be killed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from app.clock import utc_now
+from app.rendering.mail import Attachment, FailureMail
+from app.rendering.pdf_process import PdfBusy, PdfFailed, maker
+from app.rendering.trace_pdf import TraceDocument, TracePage
+from app.services.deliver.content import Job
+from app.services.deliver.found import Told, traces
+from app.services.installation import Installation
+
+log = logging.getLogger(__name__)
+
+# What is read of the traces of one mail at the most; the PDF shows 256 KiB.
+MOST_READ = 1024 * 1024
+MOST_OF_ONE = 256 * 1024
+FILENAME = "traces.pdf"
+POISONED = (
+    "The PDF of the error traces is left out, as an earlier attempt to send this mail ended "
+    "Tocsin's worker; they are in Tocsin."
+)
+
+
+def with_pdf(site: Installation, job: Job, keep: Callable[[], object]) -> Job:
+    """Return `job` with the PDF of its traces attached, or with a note that says why not.
+
+    Takes up to the limits of one PDF, and as long as others keep the maker busy; `keep` is called
+    meanwhile, every few seconds. A mail is never kept by its PDF (product.md 4).
+    """
+    if job.claimed.lost_leases:
+        return job.noting(POISONED)
+    try:
+        document = _document(site, job)
+        while True:
+            try:
+                pdf = maker().make(document)
+            except PdfBusy:
+                keep()
+                continue
+            return job.noting("", Attachment(FILENAME, pdf))
+    except PdfFailed as error:
+        log.warning("delivery %s goes without its PDF: %s", job.claimed.id, error)
+        return job.noting(f"{_lost(str(error))} They are in Tocsin.")
+
+
+def _lost(reason: str) -> str:
+    return reason.replace("The PDF", "The PDF of the error traces", 1)
+
+
+def _document(site: Installation, job: Job) -> TraceDocument:
+    mail = job.mail
+    assert isinstance(mail, FailureMail)  # noqa: S101 - others have no traces
+    hashes = sorted({item.row.trace_hash for item in job.traced})
+    most = min(MOST_OF_ONE, MOST_READ // len(hashes))
+    with site.store.reading() as connection:
+        texts = traces(connection, hashes, most)
+    return TraceDocument(
+        title=f"Error traces of {mail.integration}",
+        integration=mail.integration,
+        system1=mail.system1,
+        system2=mail.system2,
+        direction=mail.direction,
+        made_at=utc_now(),
+        pages=tuple(_page(site, mail, item, texts) for item in job.traced),
+    )
+
+
+def _page(site: Installation, mail: FailureMail, item: Told, texts: dict[bytes, Any]) -> TracePage:
+    row = item.row
+    return TracePage(
+        failure_id=str(row.id),
+        link=f"{site.settings.public_url}/failures/{mail.kind}/{row.id}",
+        kind=mail.kind,
+        error_code=row.error_code,
+        message=row.message,
+        entity_type=row.entity_type,
+        entity_id=row.entity_id,
+        project=row.project,
+        count=row.count,
+        first_at=row.first_logged_at,
+        last_at=row.last_logged_at,
+        trace=texts.get(row.trace_hash),
+        trace_lines=row.lines or 0,
+    )

@@ -1,0 +1,49 @@
+"""Working on jobs: a worker takes the one that is next, and ends it, or gives it back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from threading import Lock
+
+from app.domain.kinds import JobKind
+from app.errors import StorageUnavailable
+from app.models import Job
+from app.services import bulk, configuring, jobs
+from app.services.installation import Installation
+from app.services.jobs import Open
+
+log = logging.getLogger(__name__)
+
+GoesOn = Callable[[], bool]
+UNFORESEEN = "The server met an error of its own; its log tells more."
+_WORK: Mapping[JobKind, Callable[[Installation, Open, GoesOn], bool]] = {
+    JobKind.REGISTER: bulk.work_off
+}
+# A process does one job at a time; so one that it holds and does not do was left by an error.
+_ONE_JOB = Lock()
+
+
+def run_queued(site: Installation, process_id: int, goes_on: GoesOn) -> None:
+    """Do the jobs that are queued, one after another, while `goes_on`.
+
+    Harmless however often it is called, and by how many workers. Raises StorageUnavailable; the
+    job is then taken up again by the next call.
+    """
+    with _ONE_JOB:
+        while goes_on() and (job := jobs.claim(site, process_id)) is not None:
+            if not _ended(site, job, goes_on):
+                jobs.give_back(site, Job.id == job.id)
+
+
+def _ended(site: Installation, job: Open, goes_on: GoesOn) -> bool:
+    """Work on the job; an unforeseen error ends it, so that it does not come again for ever."""
+    try:
+        return _WORK[job.kind](site, job, goes_on)
+    except StorageUnavailable:
+        raise
+    except Exception:
+        log.exception("job %s failed", job.id)
+        configuring.run(site, job.actor, partial(bulk.give_up, job.id, UNFORESEEN))
+        return True
