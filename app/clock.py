@@ -21,6 +21,8 @@ _REREAD_SECONDS = 0.05
 Sight = Callable[[datetime], datetime]
 
 _simulated: Sight | None = None
+# Seconds that a simulation let pass, on both clocks.
+_elapsed = 0.0
 
 
 def utc_now() -> datetime:
@@ -60,7 +62,7 @@ def ahead() -> float:
         before, wall, after = monotonic(), utc_now(), monotonic()
         # A process that was frozen between two looks has not seen a jump.
         if after - before < 1:
-            return wall.timestamp() - before
+            return wall.timestamp() - before - _elapsed
 
 
 class _Watch:
@@ -95,15 +97,22 @@ def hold() -> None:
 
 
 def settle() -> None:
-    """Take the wall clock as it is now and end a hold; for tests that let time pass."""
+    """Take the wall clock as it is now and end a hold, as ten minutes do. For tests."""
     global _watch  # noqa: PLW0603 - one clock per process
     _watch = _Watch()
 
 
 def simulate(sight: Sight | None) -> None:
     """Show the wall clock as `sight` makes it of the real time; None: as it is. For tests."""
-    global _simulated  # noqa: PLW0603 - one clock per process
-    _simulated = sight
+    global _simulated, _elapsed
+    _simulated, _elapsed = sight, 0.0
+    settle()
+
+
+def elapse(seconds: float) -> None:
+    """Count `seconds`, by which a simulated clock has moved on, as passed: it did not jump."""
+    global _elapsed  # noqa: PLW0603 - one clock per process
+    _elapsed += seconds
 
 
 class OffsetFile:

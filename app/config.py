@@ -108,7 +108,6 @@ def _simulate_clock(env: Environment) -> None:
     path = env.text("TEST_CLOCK")
     if path is not None:
         clock.simulate(clock.OffsetFile(Path(path)))
-        clock.settle()
 
 
 def _data_dir(env: Environment) -> Path:

@@ -29,6 +29,7 @@ POINTS = {
     14: "smtp: body sent, before the final dot is answered",
     15: "job: rows of a chunk written, before the commit",
     16: "job: after the commit of a chunk",
+    17: "test: its attempt row written, before connecting",
 }
 
 _armed: tuple[int, int] | None = None

@@ -30,6 +30,7 @@ WAKE_LIST = "tocsin:wake"
 WAKE_SET = "tocsin:awake"
 RUNS = "runs"
 JOBS = "jobs"
+TESTS = "tests"
 SHORT_SECONDS = 0.2
 # After a wake-up that failed none is tried for so long: one that hangs costs 0.2 s of intake.
 QUIET_SECONDS = 2.0
@@ -91,7 +92,7 @@ class Alarm:
         return self._client
 
     def wake(self, names: Iterable[str]) -> bool:
-        """Wake the workers for `names` (lane ids, RUNS or JOBS); return whether Redis took it.
+        """Wake the workers for `names` (lane ids, or RUNS, JOBS, TESTS); return if Redis took it.
 
         What it did not take goes with a later wake-up of this process, or by the sweep.
         """

@@ -6,13 +6,9 @@ SQLite); PostgreSQL needs neither. Nothing here knows a table.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Dialect, Engine, Integer, event, make_url
@@ -24,8 +20,8 @@ from sqlalchemy.types import TypeDecorator
 from app.clock import from_micros, monotonic, to_micros
 from app.config import Settings
 from app.errors import StorageUnavailable
+from app.write_lock import WAIT_SECONDS, WriteLock
 
-WAIT_SECONDS = 10.0
 Id = BigInteger().with_variant(Integer, "sqlite")
 RETRYABLE = ("40001", "40P01")
 # PostgreSQL gave up waiting: for a lock, for a statement, for a transaction that stood idle.
@@ -35,6 +31,11 @@ _LIMITS = {
     "lock_timeout": "8s",
     "idle_in_transaction_session_timeout": "15s",
     "statement_timeout": "60s",
+}
+_MODES = {
+    "FULL": ("synchronous=FULL", "wal_autocheckpoint=1000"),
+    "NORMAL": ("synchronous=NORMAL", "wal_autocheckpoint=1000"),
+    "BULK": ("synchronous=NORMAL", "wal_autocheckpoint=0"),
 }
 _POSTGRESQL = {
     "connect_timeout": 5,
@@ -65,68 +66,6 @@ class Contended(StorageUnavailable):
     """Two transactions met; the loser may simply try again."""
 
 
-class WriteLock:
-    """One writer at a time over all processes of a data directory, with a bounded wait.
-
-    A blocked flock(2) cannot be timed out, so a helper thread waits in it where it is contended.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._mine = threading.Lock()
-        self._file: tuple[int, int] | None = None
-
-    @contextmanager
-    def held(self, timeout: float = WAIT_SECONDS) -> Iterator[None]:
-        """Hold the lock; raises StorageUnavailable after `timeout` seconds of waiting."""
-        if not self._mine.acquire(timeout=timeout):
-            raise StorageUnavailable("The database is busy: another writer holds it.")
-        try:
-            descriptor = self._descriptor()
-            self._lock(descriptor, timeout)
-            try:
-                yield
-            finally:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-        finally:
-            self._mine.release()
-
-    def _descriptor(self) -> int:
-        """Return this process's own open file; one inherited over a fork would share the lock."""
-        if self._file is None or self._file[0] != os.getpid():
-            flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
-            self._file = (os.getpid(), os.open(self._path, flags, 0o600))
-        return self._file[1]
-
-    def _lock(self, descriptor: int, timeout: float) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._wait(timeout)
-
-    def _wait(self, timeout: float) -> None:
-        """Wait in a helper; what it gets too late it gives back, on a descriptor of its own."""
-        assert self._file is not None  # noqa: S101 - set by _descriptor just before
-        descriptor, got, late = self._file[1], threading.Event(), threading.Event()
-        guard = threading.Lock()
-
-        def wait() -> None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            with guard:
-                got.set()
-                if late.is_set():
-                    os.close(descriptor)
-
-        threading.Thread(target=wait, name="write-lock", daemon=True).start()
-        got.wait(timeout)
-        with guard:
-            if got.is_set():
-                return
-            late.set()
-            self._file = None
-        raise StorageUnavailable("The database is busy: another process holds its write lock.")
-
-
 class Store:
     """The database of one installation; safe to share between threads, and over a fork."""
 
@@ -138,6 +77,7 @@ class Store:
         self._lock = WriteLock(settings.data_dir / "write.lock") if self.sqlite else None
         self._durable = engine.execution_options(tocsin_write="FULL")
         self._relaxed = engine.execution_options(tocsin_write="NORMAL")
+        self._bulk = engine.execution_options(tocsin_write="BULK")
         event.listen(engine, "begin", _begin_sqlite if self.sqlite else _begin_postgresql)
         if self.sqlite:
             event.listen(engine, "connect", _connect_sqlite)
@@ -156,10 +96,29 @@ class Store:
         Raises StorageUnavailable when nothing can be written now, Contended when trying again
         at once may help.
         """
-        engine = self._durable if durable else self._relaxed
+        with self._writing(self._durable if durable else self._relaxed) as connection:
+            yield connection
+
+    @contextmanager
+    def bulk_writing(self) -> Iterator[Connection]:
+        """Write one of many transactions, safe against kill -9; `checkpoint` after some of them.
+
+        On SQLite none of them stops to copy the log into the database while others wait to write.
+        """
+        with self._writing(self._bulk) as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self, engine: Engine) -> Iterator[Connection]:
         with self._locked(), _translated(), engine.connect() as connection, connection.begin():
             yield connection
         self.last_commit = monotonic()
+
+    def checkpoint(self) -> None:
+        """Copy SQLite's log into the database as far as nobody is hindered by it."""
+        if self.sqlite:
+            with _translated(), closing(self.engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -212,14 +171,15 @@ def _begin_sqlite(connection: Connection) -> None:
     if not mode:
         connection.exec_driver_sql("BEGIN")
         return
-    if connection.info.get("synchronous") != mode:
-        connection.exec_driver_sql(f"PRAGMA synchronous={mode}")
-        connection.info["synchronous"] = mode
+    if connection.info.get("mode") != mode:
+        for pragma in _MODES[mode]:
+            connection.exec_driver_sql(f"PRAGMA {pragma}")
+        connection.info["mode"] = mode
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get("tocsin_write") == "NORMAL":
+    if connection.get_execution_options().get("tocsin_write") in ("NORMAL", "BULK"):
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
 

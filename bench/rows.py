@@ -29,6 +29,7 @@ class Figure:
     """One figure of a row, as the specification asks for it (quality.md).
 
     `more` is whether more is better; `limit`, `then`: what to reach, and what to reach after that.
+    `total`: it is of all pieces together.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Figure:
     then: float | None = None
     peers: str = ""
     more: bool = False
+    total: bool = False
 
     def met(self, value: float) -> bool | None:
         """Whether `value` keeps the limit; None where there is none."""
@@ -47,7 +49,8 @@ class Figure:
 
     def ratio(self, full: float, tenth: float) -> float:
         """Return what a piece costs at full size against a tenth of it; 1 is growth in step."""
-        return tenth / full if self.more else full / tenth
+        ratio = tenth / full if self.more else full / tenth
+        return ratio / 10 if self.total else ratio
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench import intake, mails, standing
+from bench import bulk, intake, mails, standing
 from bench.rows import Figure, Figures, Row
 
 ROWS = (
@@ -87,6 +87,16 @@ ROWS = (
                 more=True,
             ),
             Figure("first", "  from 'run now' to the first", "ms"),
+            Figure("cpu", "  processor time, each", "ms"),
+        ),
+    ),
+    Row(
+        "bulk",
+        10_000,
+        bulk.registration,
+        (
+            Figure("all", "bulk registration, all of it", "s", 3, total=True),
+            Figure("accepted", "  from the request to the 202", "ms", total=True),
             Figure("cpu", "  processor time, each", "ms"),
         ),
     ),

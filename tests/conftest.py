@@ -153,7 +153,6 @@ def _true_clock() -> Iterator[None]:
     """Leave no simulated time, and no hold after a jump, to the next test."""
     yield
     clock.simulate(None)
-    clock.settle()
 
 
 @pytest.fixture

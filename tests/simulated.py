@@ -13,16 +13,18 @@ class Simulated:
     def __init__(self) -> None:
         self.now = clock.utc_now()
         clock.simulate(lambda _real: self.now)
-        clock.settle()
 
     def passes(self, **span: float) -> datetime:
         """Let time go by; returns the new time."""
         return self.reaches(self.now + timedelta(**span))
 
     def reaches(self, moment: datetime) -> datetime:
-        """Let time go by until `moment`; ends what holds for ten minutes after a jump."""
+        """Let time go by until `moment`; ten minutes end what holds after a jump."""
+        span = (moment - self.now).total_seconds()
         self.now = moment
-        clock.settle()
+        clock.elapse(span)
+        if span >= clock.HOLD_SECONDS:
+            clock.settle()
         return moment
 
     def jumps(self, **span: float) -> datetime:

@@ -18,7 +18,7 @@ from app.errors import StorageUnavailable
 from app.models import Preference
 from app.services.installation import Installation, installation
 from app.services.setup import ADVISORY_LOCK, prepare
-from app.storage import WriteLock
+from app.write_lock import WriteLock
 from tests.conftest import Postgresql, settings_in
 
 

@@ -12,9 +12,9 @@ from redis.exceptions import RedisError
 from app import clock
 from app.errors import TocsinError
 from app.failpoints import reach
-from app.queueing import DRAIN, JOBS, RUNS, WAKE_LIST, WAKE_SET, queue
-from app.services import dispatch, job_work, processes, timekeeping
-from app.services.deliver import Courier
+from app.queueing import DRAIN, JOBS, RUNS, TESTS, WAKE_LIST, WAKE_SET, queue
+from app.services import dispatch, housekeeping, job_work, processes, timekeeping
+from app.services.deliver import Courier, trials
 from app.services.installation import Installation
 from app.services.sweep import sweep
 from workers.schedule import FAILURE_TTL, reconcile, table
@@ -58,6 +58,17 @@ class Drainer:
             self._courier.serve(lane_id)
         self._courier.call(self._run_passes)
         self._courier.call(self._run_jobs)
+        self._courier.call(self._run_tests)
+        self.roll_up()
+        self.prune()
+
+    def roll_up(self) -> None:
+        """Let a thread roll up the counts of past hours, once an hour."""
+        self._courier.call(lambda: housekeeping.roll_up_if_due(self.site))
+
+    def prune(self) -> None:
+        """Let a thread prune, once a night; what a stop cuts short is taken up again."""
+        self._courier.call(self._prune)
 
     def stop(self) -> None:
         """Take nothing new from now on."""
@@ -88,6 +99,8 @@ class Drainer:
             self._courier.call(self._run_passes)
         elif name == JOBS:
             self._courier.call(self._run_jobs)
+        elif name == TESTS:
+            self._courier.call(self._run_tests)
         elif name is not None and name.isdigit():
             self._courier.serve(int(name))
 
@@ -97,7 +110,16 @@ class Drainer:
             self._courier.serve(lane_id)
 
     def _run_jobs(self) -> None:
-        job_work.run_queued(self.site, self._process_id, lambda: not self._stopping.is_set())
+        job_work.run_queued(self.site, self._process_id, self._goes_on)
+
+    def _prune(self) -> None:
+        housekeeping.prune_if_due(self.site, self._process_id, self._goes_on)
+
+    def _run_tests(self) -> None:
+        trials.run(self.site, self._process_id)
+
+    def _goes_on(self) -> bool:
+        return not self._stopping.is_set()
 
     def _tend(self) -> None:
         """Sweep, watch over the scheduler's table and show that this worker lives, each in time."""

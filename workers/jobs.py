@@ -19,3 +19,13 @@ def sweep() -> None:
 def dispatch_pass() -> None:
     """Queue the scheduled pass when its time has come."""
     dispatch.request_if_due(current().site)
+
+
+def prune() -> None:
+    """Delete what is older than it is kept, if nobody has done so this night."""
+    current().prune()
+
+
+def roll_up() -> None:
+    """Merge the counts of past hours."""
+    current().roll_up()

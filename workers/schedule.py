@@ -57,6 +57,8 @@ def table(site: Installation) -> list[Periodic]:
         # Longer than a drain lasts, so that they do not pile up; an idle worker waits as long.
         Periodic("drain", "workers.jobs.drain", 30),
         Periodic("sweep", "workers.jobs.sweep", 15),
+        Periodic("prune", "workers.jobs.prune", 86_400),
+        Periodic("roll-up", "workers.jobs.roll_up", 3_600),
     ]
     with site.store.reading() as connection:
         schedule = dispatch.current_schedule(connection)
@@ -100,7 +102,10 @@ def reconcile(client: Redis, wanted: Sequence[Periodic]) -> list[str]:
 def _is(job: Any, at: datetime, row: Periodic | None) -> bool:
     if row is None or (job.func_name, job.meta.get("interval")) != (row.function, row.seconds):
         return False
-    return row.at is None or row.at == at
+    if row.seconds is not None:
+        # Further ahead than its interval: the clock has been set back since it was added.
+        return at - utc_now() <= timedelta(seconds=row.seconds) + LATE
+    return row.at == at
 
 
 def _fires(job: Any, at: datetime) -> bool:

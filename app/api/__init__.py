@@ -23,6 +23,7 @@ MODULES = (
     "schedules",
     "settings",
     "systems",
+    "testing",
 )
 
 

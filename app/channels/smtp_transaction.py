@@ -50,7 +50,10 @@ def _check(message: Outgoing) -> None:
     wrong = [part for part in (message.sender, *message.recipients) if not _PATH.fullmatch(part)]
     if wrong or not message.recipients:
         text = f"{wrong[0]!r} is not a mail address." if wrong else "The mail has no recipient."
-        raise ChannelError(text, reason=Fail.CLIENT_ERROR, endpoint=False, permanent=True)
+        advice = "Correct Sender Email-id and Bounce Email-Id, or the recipients."
+        raise ChannelError(
+            text, advice=advice, reason=Fail.CLIENT_ERROR, endpoint=False, permanent=True
+        )
 
 
 def _parameters(wire: Wire, body: bytes) -> str:

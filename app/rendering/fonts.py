@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,12 +41,13 @@ FACES = (
 
 
 @cache
-def folder() -> Path | None:
-    """Return the folder that holds every file of FACES; None, with one warning, without it."""
-    spec = find_spec(PACKAGE)
+def installed(package: str = PACKAGE) -> tuple[Face, ...]:
+    """Return FACES with the full paths of their files; none, with one warning, without them."""
+    spec = find_spec(package)
     for place in (spec and spec.submodule_search_locations) or ():
-        found = Path(place, "static", PACKAGE)
-        if all(found.joinpath(face.file).is_file() for face in FACES):
+        folder = Path(place, "static", package)
+        found = tuple(replace(face, file=str(folder / face.file)) for face in FACES)
+        if all(Path(face.file).is_file() for face in found):
             return found
     log.warning(MISSING)
-    return None
+    return ()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import struct
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -44,7 +46,7 @@ class Limits:
     """What one PDF may use, in seconds and bytes.
 
     `deadline` is its own time by the clock, `wait` the time it queues before that for the child,
-    which is kept for `idle` seconds afterwards.
+    which is kept for `idle` seconds afterwards unless it holds more than `kept_memory`.
     """
 
     cpu: float = 20
@@ -52,13 +54,18 @@ class Limits:
     deadline: float = 25
     wait: float = 4
     idle: float = 300
+    kept_memory: int = 320 * 1024 * 1024
 
 
 class PdfMaker:
-    """Owns at most one child, started when it is needed; any thread may ask."""
+    """Owns at most one child, started when it is needed; any thread may ask.
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    `package` holds the fonts; without it the PDFs are made with those that every reader has.
+    """
+
+    def __init__(self, limits: Limits | None = None, package: str = fonts.PACKAGE) -> None:
         self._limits = limits or Limits()
+        self._fonts = [asdict(face) for face in fonts.installed(package)]
         self._lock = Lock()
         self._child: _Child | None = None
         self._retirement: Timer | None = None
@@ -66,10 +73,10 @@ class PdfMaker:
     def make(self, document: TraceDocument) -> bytes:
         """Return the PDF of `document`, or raise PdfFailed.
 
-        Returns within `wait` and `deadline`. A child that failed is not asked again, so that the
-        next PDF does not suffer from it.
+        Returns within `wait` and `deadline`; PdfBusy says that only the first was too short. A
+        child that failed is not asked again, so that the next PDF does not suffer from it.
         """
-        job = _job(document, self._limits)
+        job = self._job(document)
         if not self._lock.acquire(timeout=self._limits.wait):
             raise PdfBusy(f"others kept it waiting for {self._limits.wait:g} s")
         try:
@@ -88,22 +95,33 @@ class PdfMaker:
         child = self._child
         return child.pid if child else None
 
+    def _job(self, document: TraceDocument) -> bytes:
+        job = {
+            "xhtml": xhtml(document),
+            "fonts": self._fonts,
+            "cpu_seconds": self._limits.cpu,
+            "memory_bytes": self._limits.memory,
+        }
+        return json.dumps(job).encode()
+
     def _made(self, job: bytes) -> bytes:
         if self._child is None or not self._child.lives():
             self._end()
-            self._child = _Child()
+            self._child = _started()
+        pdf = None
         try:
             pdf = self._child.ask(job, self._limits)
-        except PdfFailed:
-            self._end()
-            raise
-        self._retire_later()
+        finally:
+            if pdf is None:
+                self._end()
+        heavy = self._child.memory() > self._limits.kept_memory
+        self._retire_later(0 if heavy else self._limits.idle)
         return pdf
 
-    def _retire_later(self) -> None:
+    def _retire_later(self, seconds: float) -> None:
         if self._retirement:
             self._retirement.cancel()
-        self._retirement = Timer(self._limits.idle, self._retire)
+        self._retirement = Timer(seconds, self._retire)
         self._retirement.daemon = True
         self._retirement.start()
 
@@ -132,16 +150,11 @@ def _maker_of(pid: int) -> PdfMaker:
     return PdfMaker()
 
 
-def _job(document: TraceDocument, limits: Limits) -> bytes:
-    folder = fonts.folder()
-    faces = [asdict(face) | {"file": str(folder / face.file)} for face in fonts.FACES if folder]
-    job = {
-        "xhtml": xhtml(document),
-        "fonts": faces,
-        "cpu_seconds": limits.cpu,
-        "memory_bytes": limits.memory,
-    }
-    return json.dumps(job).encode()
+def _started() -> _Child:
+    try:
+        return _Child()
+    except OSError as error:
+        raise PdfFailed(f"its process did not start ({error.strerror})") from error
 
 
 class _Child:
@@ -151,25 +164,29 @@ class _Child:
     """
 
     def __init__(self) -> None:
-        self._channel, its_end = socket.socketpair()
-        # Its output would quote traces: nobody is to read it.
-        with its_end:
-            try:
-                self._process = subprocess.Popen(
+        with ExitStack() as undo:
+            self._channel, its_end = socket.socketpair()
+            undo.enter_context(self._channel)
+            with its_end:
+                # Its output would quote traces: nobody is to read it.
+                self._process = subprocess.Popen(  # noqa: S603 - our own program, by its path
                     [sys.executable, "-I", str(_PROGRAM)],
-                    stdin=its_end,
+                    stdin=its_end.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     env=_ENVIRONMENT,
                     cwd="/",
                 )
-            except OSError as error:
-                self._channel.close()
-                raise PdfFailed(f"its process did not start ({error.strerror})") from error
+            undo.pop_all()
         self.pid = self._process.pid
 
     def lives(self) -> bool:
         return self._process.poll() is None
+
+    def memory(self) -> int:
+        """Return the bytes that it holds, which Python does not give back after a large PDF."""
+        pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * resource.getpagesize()
 
     def end(self) -> None:
         self._channel.close()

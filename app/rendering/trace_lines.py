@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from app.rendering.words import clean, cut_hard
@@ -46,11 +46,9 @@ def fit(traces: Sequence[tuple[str, int]]) -> tuple[Shown, ...]:
     """
     whole = [text.splitlines() for text, _ in traces]
     shares = fair([len(lines) for lines in whole], LINES)
-    heads = [
-        [_legible(line) for line in lines[:most]] for lines, most in zip(whole, shares, strict=True)
-    ]
+    heads = [_head(lines[:most], BYTES) for lines, most in zip(whole, shares, strict=True)]
     room = fair([sum(map(_size, head)) for head in heads], BYTES)
-    kept = [list(_within(head, most)) for head, most in zip(heads, room, strict=True)]
+    kept = [_head(head, most) for head, most in zip(heads, room, strict=True)]
     close = sum(len(_GAP.findall(line)) for lines in kept for line in lines) > _GAPS
     return tuple(
         Shown(
@@ -71,6 +69,11 @@ def fair(wanted: Sequence[int], total: int) -> list[int]:
     return shares
 
 
+def _head(lines: Sequence[str], most: int) -> list[str]:
+    """Return the first lines, made legible, that fit into `most` bytes; the last may be cut."""
+    return list(_within(map(_legible, lines), most))
+
+
 def _legible(line: str) -> str:
     """Return a line without anything unseen, at most WIDTH characters and an ellipsis."""
     # Cut on both sides of the cleaning: before, since a line may have 10 MB; after, as it grows.
@@ -81,8 +84,7 @@ def _size(line: str) -> int:
     return len(line.encode()) + 1
 
 
-def _within(lines: Sequence[str], most: int) -> Iterator[str]:
-    """Yield the first lines that fit into `most` bytes; the one at the edge may be cut."""
+def _within(lines: Iterable[str], most: int) -> Iterator[str]:
     for line in lines:
         if _size(line) > most:
             if most > _LEAST_OF_A_LINE:

@@ -105,7 +105,7 @@ def _section(page: TracePage, shown: Shown) -> Section:
     return Section(
         kind=f"{_KINDS[page.kind]} {_name(page.failure_id)}",
         title=title[1],
-        message=message if any(message) else ("No message was given.",),
+        message=message if any(map(str.strip, message)) else ("No message was given.",),
         facts=tuple(facts),
         link=label(page.link),
         heading=_heading(shown),

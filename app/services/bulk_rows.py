@@ -52,11 +52,9 @@ def register_some(change: Change, wish: Wish, keys: Sequence[str]) -> Mapping[st
     skipped = {row.key: ALREADY for row in found if row.active}
     skipped |= {key: missing(key) for key in {*keys}.difference(row.key for row in found)}
     chosen = [row for row in found if not row.active]
-    ids = [row.id for row in chosen]
-    lock_directions(change.session, *ids)
+    lock_directions(change.session, *(row.id for row in chosen))
     _insert(change, wish, [row.id for row in chosen if row.registration_id is None])
-    _revive(change, wish, [row.registration_id for row in chosen if row.registration_id])
-    readdress(connection, those(connection, ids), wish.system_id)
+    _revive(change, wish, [row for row in chosen if row.registration_id is not None])
     return skipped
 
 
@@ -97,14 +95,16 @@ def _insert_for_each(
     connection.execute(table.insert().from_select([name, *values], query))
 
 
-def _revive(change: Change, wish: Wish, ids: Sequence[int]) -> None:
+def _revive(change: Change, wish: Wish, rows: Sequence[Any]) -> None:
     """Register again what was unregistered, with the settings of now."""
-    if not ids:
+    if not rows:
         return
     connection, direction = change.session.connection(), RegistrationDirection
-    some, forward = those(connection, ids), direction.direction == Direction.FORWARD
-    mine = direction.registration_id.in_(some)
-    rows = Registration.__table__.update().where(Registration.id.in_(some))
-    connection.execute(rows.values(_values(change, wish)))
+    ids = those(connection, [row.registration_id for row in rows])
+    again = update(Registration.__table__).where(Registration.id.in_(ids))
+    connection.execute(again.values(_values(change, wish)))
+    mine, forward = direction.registration_id.in_(ids), direction.direction == Direction.FORWARD
     connection.execute(delete(direction).where(mine, ~forward))
     connection.execute(update(direction).where(mine, forward).values(columns(wish.body.forward)))
+    # Nothing waits for those that are registered for the first time.
+    readdress(connection, those(connection, [row.id for row in rows]), wish.system_id)

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.domain.kinds import DeliveryState
+from app.domain.kinds import DeliveryKind, DeliveryState
 from app.models import Delivery, HourlyCount
 
 # Shard 0 holds what is rolled up.
@@ -28,6 +28,7 @@ _ENDED = (
         Delivery.id.in_(bindparam("ids", expanding=True)),
         Delivery.state.in_((DeliveryState.DELIVERED, DeliveryState.DEAD)),
         Delivery.finished_at == bindparam("now"),
+        Delivery.kind != DeliveryKind.TEST,
     )
     .group_by(Delivery.state)
 )
@@ -49,7 +50,10 @@ def add(connection: Connection, now: datetime, counts: Mapping[str, int]) -> Non
 
 
 def add_ended(connection: Connection, now: datetime, delivery_ids: Iterable[int]) -> None:
-    """Count those of the deliveries that were delivered, or died, in this transaction at `now`."""
+    """Count those of the deliveries that were delivered, or died, in this transaction at `now`.
+
+    Tests tell nobody of anything, and are not counted.
+    """
     ids = list(delivery_ids)
     if ids:
         rows = connection.execute(_ENDED, {"ids": ids, "now": now}).all()

@@ -28,6 +28,12 @@ class DirectionBody(Shape):
     last_failure_at: Any = answered_time()
     count: Any = answered("integer", description="Global failures in a row.")
     failing_since: Any = answered_time()
+    silent: Any = answered("boolean", description="Its silence was decided in this episode.")
+    decisions: Any = answered(
+        "object",
+        nullable=True,
+        description="The last decisions on inactivity and recovery, each as decisions are.",
+    )
 
 
 class IntegrationBody(Answered):
@@ -84,4 +90,6 @@ def _standing(row: IntegrationDirection) -> Document:
         "lastFailureAt": moment(row.last_failure_at),
         "count": row.count,
         "failingSince": moment(row.episode_since),
+        "silent": row.episode_since is not None and row.silent_episode == row.episode,
+        "decisions": row.decisions,
     }

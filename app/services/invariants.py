@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, sel
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.clock import utc_now
-from app.domain.kinds import FINAL_STATES, DeliveryState, EndReason, RecipientState
+from app.domain.kinds import FINAL_STATES, DeliveryKind, DeliveryState, EndReason, RecipientState
 from app.models import (
     Attempt,
     Delivery,
@@ -65,6 +65,9 @@ def _delivery_rules() -> dict[str, Select[int]]:
         .scalar_subquery()
     )
     return {
+        "a draft is gone with its verdict": select(Delivery.id).where(
+            final, Delivery.draft.is_not(None)
+        ),
         "a delivered mail was accepted for somebody": select(Delivery.id).where(
             Delivery.state == DeliveryState.DELIVERED,
             ~exists().where(mine, recipient.state == RecipientState.ACCEPTED),
@@ -87,6 +90,8 @@ def _delivery_rules() -> dict[str, Select[int]]:
         ),
         "an open delivery stands in a lane of its system": select(Delivery.id).where(
             ~final,
+            # A test is sent beside the lanes.
+            Delivery.kind != DeliveryKind.TEST,
             ~exists().where(Lane.id == Delivery.lane_id, Lane.system_id == Delivery.system_id),
         ),
     }

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, literal, or_, select, text
 
 from app.clock import utc_now
 from app.domain.kinds import JobKind, JobState, RowOutcome
 from app.models import Job, JobRow
 from app.services.installation import Installation
 from app.services.processes import dead_owners
-from app.services.sql import insert_returning, patiently
+from app.services.sql import insert_returning, listed, patiently
 
 # So many rows are written in a transaction: 10 ms on SQLite, whose one writer intake waits for.
 ROWS_AT_ONCE = 2_000
@@ -74,11 +74,10 @@ def _add(
     with site.store.writing() as connection:
         half = values | {"state": JobState.FAILED, "error": _HALF_MADE}
         job_id = made or insert_returning(connection, Job.__table__, [half])[0]
-        rows = [
-            {"job_id": job_id, "place": place, "key": key}
-            for place, key in enumerate(keys, start=start)
-        ]
-        connection.execute(JobRow.__table__.insert(), rows)
+        rows = listed(connection, keys).c
+        places = select(literal(job_id, _ROW.job_id.type), rows.place + start, rows.value)
+        insert = JobRow.__table__.insert().from_select(["job_id", "place", "key"], places)
+        connection.execute(insert)
         if start + len(keys) == values["total"]:
             _change(connection, _JOB.id == job_id, state=JobState.QUEUED, error=None)
     return job_id
@@ -160,7 +159,7 @@ def _change(connection: Connection, which: ColumnElement[bool], **values: Any) -
 
 
 def _started() -> ColumnElement[Any]:
-    return func.coalesce(_JOB.started_at, utc_now())
+    return func.coalesce(_JOB.started_at, literal(utc_now(), _JOB.started_at.type))
 
 
 def give_back(site: Installation, which: ColumnElement[bool]) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, case, func, select
 from app.clock import monotonic, utc_now
 from app.domain.kinds import ErrorType
 from app.models import IS_OPEN, Attempt, Delivery, DispatchRun, Failure, Lane, System
+from app.services.housekeeping import turns
 from app.services.installation import Installation
 from app.storage import Store
 
@@ -58,6 +59,7 @@ def _metrics(connection: Connection) -> Iterator[str]:
     yield _gauge("lanes", "Lanes by state.", _lanes(connection))
     yield from _durations(connection)
     yield from _last_run(connection)
+    yield from _last_prune(connection)
 
 
 def _reports(connection: Connection) -> Iterable[Sample]:
@@ -132,6 +134,14 @@ def _last_run(connection: Connection) -> Iterator[str]:
         yield _gauge("last_run_timestamp_seconds", "When the last dispatch pass ended.", ended)
         counts = [({"outcome": name}, getattr(row, name)) for name in columns]
         yield _gauge("last_run", "What the last dispatch pass did.", counts)
+
+
+def _last_prune(connection: Connection) -> Iterator[str]:
+    last = turns.last(connection)
+    if last is not None:
+        ended: list[Sample] = [({}, last.ended.timestamp())]
+        yield _gauge("last_prune_timestamp_seconds", "When the last prune ended.", ended)
+        yield _gauge("last_prune_rows", "Rows that the last prune deleted.", [({}, last.rows)])
 
 
 def _gauge(name: str, what: str, samples: Iterable[Sample]) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from app.domain.kinds import DeliveryState, Verdict
 from app.domain.outcome import is_poison
 from app.models import Attempt, Delivery
-from app.services import outbox
+from app.services import counts, outbox
 
 
 def give_back_lost(connection: Connection, lane_id: int, now: datetime) -> None:
@@ -45,6 +45,7 @@ def give_back_lost(connection: Connection, lane_id: int, now: datetime) -> None:
                     lost_leases=table.c.lost_leases + int(was_started),
                 )
             )
+    counts.add(connection, now, {"deliveries.dead": len(poisoned)})
 
 
 def _note_unknown(connection: Connection, delivery_id: int, number: int, now: datetime) -> None:

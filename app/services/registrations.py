@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from app.domain.kinds import DeliveryKind, Direction, EndReason
 from app.errors import Fault, Invalid, NotFound
-from app.models import Delivery, Integration, Lane, Registration, System
+from app.models import Delivery, Integration, IntegrationDirection, Lane, Registration, System
 from app.services import outbox, systems
 from app.services.integrations import INTEGRATIONS, lock_directions
 from app.services.named import Change, Collection, Document, moment
@@ -95,6 +95,9 @@ class Registrations(Collection[Registration, RegistrationBody]):
         lock_directions(session, row.integration_id)
         row.active, row.unregistered_at, row.updated_at = False, change.now, change.now
         session.flush()
+        # Whoever registers it next is told of a silence that goes on.
+        direction = update(IntegrationDirection).values(silent_episode=None)
+        session.execute(direction.where(IntegrationDirection.integration_id == row.integration_id))
         outbox.cancel_where(session.connection(), own([row.integration_id]), EndReason.UNREGISTERED)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     FromClause,
     Select,
     String,
+    Subquery,
     Table,
     bindparam,
     func,
@@ -139,12 +140,20 @@ def those(connection: Connection, values: Sequence[int] | Sequence[str]) -> Sele
 
     A parameter for each costs 15 µs each, and that under SQLite's write lock.
     """
+    return select(listed(connection, values).c.value)
+
+
+def listed(connection: Connection, values: Sequence[int] | Sequence[str]) -> Subquery:
+    """Return `values` as a table of `place`, from 0 on, and `value`, in one parameter."""
     if connection.dialect.name == "sqlite":
-        rows = func.json_each(literal(json.dumps(list(values)), String)).table_valued("value")
-        return select(rows.c.value)
+        rows = func.json_each(literal(json.dumps(list(values)), String)).table_valued(
+            "key", "value"
+        )
+        return select(rows.c.key.label("place"), rows.c.value).subquery()
     kind = String() if values and isinstance(values[0], str) else BigInteger()
-    array = literal(list(values), postgresql.ARRAY(kind))
-    return select(func.unnest(array).column_valued("value"))
+    array = func.unnest(literal(list(values), postgresql.ARRAY(kind)))
+    found = array.table_valued("value", with_ordinality="nth").render_derived()
+    return select((found.c.nth - 1).label("place"), found.c.value).subquery()
 
 
 def one_id(connection: Connection, statement: Any) -> int | None:

@@ -43,11 +43,15 @@ SETTINGS = {
     "postNotificationSchedule": "On Demand", "smtpSystemForNotification": "Mail", "paused": False,
     "repeatIntervalMinutes": 5, "createIntegrationsOnFirstReport": True,
 }  # fmt: skip
+INTERVAL = {"every": {"n": 5, "unit": "minutes"}, "cron": None, "zone": None}
+CRON = {"every": None, "cron": "0 8 * * MON-FRI", "zone": "Europe/Berlin"}
 RESOURCES: list[tuple[str, dict[str, Any]]] = [
     ("/systems/Other", SYSTEM),
     ("/integrations/other", INTEGRATION),
     ("/registrations/job", REGISTRATION),
     ("/settings", SETTINGS),
+    ("/schedules/Other", INTERVAL),
+    ("/schedules/Another", CRON),
 ]
 
 HOSTILE: dict[str, Any] = {

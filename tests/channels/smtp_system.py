@@ -50,16 +50,18 @@ def session(port: int, *, channel: SmtpChannel = CHANNEL, **changes: Any) -> Ite
 
 
 def failed_open(port: int, *, channel: SmtpChannel = CHANNEL, **changes: Any) -> ChannelError:
-    """Return the error with which opening fails."""
+    """Return the error with which opening fails; every one says what to do."""
     with pytest.raises(ChannelError) as caught:
         channel.connect(options(port, **changes), secrets())
+    assert caught.value.advice, caught.value
     return caught.value
 
 
 def failed_send(opened: Session, message: Outgoing) -> ChannelError:
-    """Return the error with which sending fails."""
+    """Return the error with which sending fails; every one says what to do."""
     with pytest.raises(ChannelError) as caught:
         opened.send(message)
+    assert caught.value.advice, caught.value
     return caught.value
 
 

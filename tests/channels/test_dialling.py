@@ -25,6 +25,7 @@ def failure(made: Dialler, host: str, port: int, seconds: float = 10) -> Channel
     with pytest.raises(ChannelError) as caught:
         made.connect(host, port, clock.monotonic() + seconds)
     assert caught.value.endpoint
+    assert caught.value.advice
     return caught.value
 
 

@@ -37,8 +37,12 @@ POINTS = {
     12: ("worker", IN_WORKER),
     13: ("scheduler", 0),
     14: ("worker", IN_WORKER),
+    15: ("worker", IN_WORKER),
+    16: ("worker", IN_WORKER),
 }
 AT_ONCE, WITH_PASS = 8, 3
+# These lie in a job: more than is done at once, so that a worker does it.
+OF_A_JOB, ROWS = (15, 16), 51
 # More hits than one round can have.
 MOST_HITS = 60
 
@@ -66,6 +70,20 @@ def _round(product: Product, post: Post, hit: int) -> None:
     assert_stored_once(product.api, ledger)
 
 
+def _register_in_bulk(api: Api, hit: int) -> None:
+    """Let a worker register many integrations, and look at what became of each."""
+    keys = [f"bulk-{hit}-{number}" for number in range(ROWS)]
+    for key in keys:
+        api.put(f"/integrations/{key}", {})
+    settings = {"system": "Even", "forward": {"recipients": ["bulk@example.com"]}}
+    asked = {"integrations": keys, "registration": settings}
+    job = api.sure("POST", "/registrations/bulk", asked).of(202)["jobId"]
+    eventually("the job", lambda: api.get(f"/jobs/{job}")["state"] == "done")
+    assert api.get(f"/jobs/{job}")["counts"] == {"registered": ROWS, "skipped": 0}
+    registered = [row["integration"] for row in api.items("/registrations")]
+    assert sorted(key for key in registered if key in set(keys)) == sorted(keys)
+
+
 @pytest.mark.parametrize("point", POINTS, ids=str)
 def test_a_kill_at_any_hit_loses_nothing(installed: Product, post: Post, point: int) -> None:
     role, in_flight = POINTS[point]
@@ -75,6 +93,8 @@ def test_a_kill_at_any_hit_loses_nothing(installed: Product, post: Post, point: 
         if hit == 1:
             _configure(installed.api, post)
         _round(installed, post, hit)
+        if point in OF_A_JOB:
+            _register_in_bulk(installed.api, hit)
         if hit == 1 and not installed.fired:
             # The end of a drain: after 20 s, or when the sweep wants its turn; let it want it now.
             with installed.redis() as redis:

@@ -132,7 +132,7 @@ def test_a_flushall_in_mid_work_loses_nothing(product: Product, post: Post) -> N
         wait_until_told(api, post, load.ledger, AFTER)
 
         def table() -> bool:
-            return bool(redis.zcard("rq:scheduler:scheduled_jobs") == 2)
+            return bool(redis.zcard("rq:scheduler:scheduled_jobs") == 4)
 
         eventually("the periodic jobs", table, AFTER)
         # The queue itself goes on: a wake-up and a job of the scheduler are served.

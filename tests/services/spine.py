@@ -90,10 +90,10 @@ class Post:
     def __init__(self, site: Installation) -> None:
         self.site, self.process_id = site, processes.register(site, "worker")
 
-    def serve(self) -> None:
-        """Send what is due in every lane, and wait for it."""
+    def serve(self, *lane_ids: int) -> None:
+        """Send what is due in `lane_ids`, or in every lane, and wait for it."""
         courier = Courier(self.site, self.process_id)
-        for lane_id in lanes.with_work(self.site):
+        for lane_id in lane_ids or lanes.with_work(self.site):
             courier.serve(lane_id)
         while courier.busy:
             clock.sleep(0.005)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, bindparam
 from app.clock import utc_now
 from app.domain.kinds import DeliveryState
 from app.models import Attempt, Delivery
+from app.services import counts
 from app.services.deliver.ended import Ended
 from app.services.deliver.verdicts import store
 from app.services.group_commit import GroupCommit, fill
@@ -98,7 +99,9 @@ def _transaction(site: Installation, steps: Sequence[Step]) -> tuple[list[Stored
     now, lanes = utc_now(), list[int]()
     with site.store.writing(durable=False) as connection:
         fill(steps)
-        return [_store(connection, step, now, lanes) for step in steps], lanes
+        stored = [_store(connection, step, now, lanes) for step in steps]
+        counts.add_ended(connection, now, (step.ended.delivery_id for step in steps if step.ended))
+    return stored, lanes
 
 
 def _store(connection: Connection, step: Step, now: datetime, lanes: list[int]) -> Stored:

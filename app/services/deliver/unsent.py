@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy import Connection
@@ -9,7 +10,7 @@ from sqlalchemy import Connection
 from app.clock import utc_now
 from app.domain.kinds import EndReason
 from app.models import Delivery
-from app.services import outbox
+from app.services import counts, outbox
 from app.services.deliver.content import Job
 from app.services.deliver.effects import complete
 from app.services.installation import Installation
@@ -32,15 +33,17 @@ def _end(site: Installation, lease: Lease, job: Job) -> int | None:
     with site.store.writing(durable=False) as connection:
         if job.moved_to is not None:
             return outbox.move(connection, job.claimed.id, lease.token, job.moved_to)
-        _finish(connection, job)
+        now = utc_now()
+        _finish(connection, job, now)
+        counts.add_ended(connection, now, [job.claimed.id])
     return None
 
 
-def _finish(connection: Connection, job: Job) -> None:
+def _finish(connection: Connection, job: Job, now: datetime) -> None:
     if job.broken is not None:
-        outbox.reject(connection, job.claimed.id, job.broken, utc_now())
+        outbox.reject(connection, job.claimed.id, job.broken, now)
     elif job.mail is not None:
-        complete(connection, job.claimed.id, utc_now())
+        complete(connection, job.claimed.id, now)
     else:
         reason = EndReason.REMOVED if job.registered else EndReason.UNREGISTERED
         outbox.cancel_where(connection, Delivery.id == job.claimed.id, reason)

@@ -21,6 +21,8 @@ GOAL_SECONDS = 0.010
 LEAST, FIRST, MOST = 10, 100, 2_000
 # The lock is free for at least as long as it was held, and never shorter than this.
 SHORTEST_PAUSE = 0.002
+# Some 1,000 pages, after which SQLite itself would stop and do it.
+CHECKPOINT_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Pace:
 
     def __init__(self) -> None:
         self.rows = FIRST
+        self._since_checkpoint = 0.0
 
     def note(self, rows: int, seconds: float) -> None:
         """Learn from a step that took so long for so many rows."""
@@ -60,6 +63,14 @@ class Pace:
             self.rows = max(LEAST, min(self.rows, rows) // 2)
         elif seconds < GOAL_SECONDS / 2 and rows >= self.rows:
             self.rows = min(MOST, self.rows + self.rows // 4)
+        self._since_checkpoint += seconds
+
+    def asks_for_checkpoint(self) -> bool:
+        """Whether as much was written since the last one as is copied in one go."""
+        due = self._since_checkpoint >= CHECKPOINT_SECONDS
+        if due:
+            self._since_checkpoint = 0.0
+        return due
 
 
 def delete_by(site: Installation, rule: Rule) -> Iterator[int]:
@@ -84,12 +95,14 @@ def _steps(site: Installation, rule: Rule, keys: Sequence[Any], pace: Pace) -> I
         deleted, seconds = patiently(partial(_step, site, rule, some))
         pace.note(len(some), seconds)
         place += len(some)
+        if pace.asks_for_checkpoint():
+            site.store.checkpoint()
         clock.sleep(max(seconds, SHORTEST_PAUSE))
         yield deleted
 
 
 def _step(site: Installation, rule: Rule, keys: Sequence[Any]) -> tuple[int, float]:
-    with site.store.writing(durable=False) as connection:
+    with site.store.bulk_writing() as connection:
         began = clock.monotonic()
         deleted = rule.delete(connection, keys)
     return deleted, clock.monotonic() - began

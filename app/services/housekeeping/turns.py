@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,11 +22,20 @@ NIGHT_HOUR = 3
 _TABLE = Preference.__table__
 
 
-def last_ended(connection: Connection) -> datetime | None:
-    """Return when a prune last came to its end."""
+@dataclass(frozen=True)
+class Last:
+    """When a prune last came to its end, and how many rows it had deleted."""
+
+    ended: datetime
+    rows: int
+
+
+def last(connection: Connection) -> Last | None:
+    """Return what is known of the last prune that came to its end."""
     row = _row(connection)
-    ended = row.value.get("ended") if row is not None else None
-    return datetime.fromisoformat(ended) if ended else None
+    if row is None or "ended" not in row.value:
+        return None
+    return Last(datetime.fromisoformat(row.value["ended"]), row.value["rows"])
 
 
 def may_be_due(connection: Connection, process_id: int) -> bool:

@@ -186,8 +186,9 @@ def _standing(connection: Connection, mail_id: int) -> Standing:
     state = connection.scalar(
         select(Delivery.state).where(Delivery.id == mail_id).with_for_update()
     )
-    if state is None or state in (DeliveryState.CANCELLED, DeliveryState.DEAD):
+    if state in (DeliveryState.CANCELLED, DeliveryState.DEAD):
         return Standing(waits=False, sent=None)
+    # A mail that was pruned was delivered: one that did not go would have been forgotten.
     if state is not DeliveryState.PENDING:
         return Standing(waits=False, sent=True)
     got = select(DeliveryRecipient.address).where(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -15,6 +16,7 @@ from app.clock import utc_now
 from app.errors import Conflict, NotFound, TocsinError
 from app.failpoints import reach
 from app.models import Idempotency
+from app.services import counts
 from app.services.group_commit import fill
 from app.services.installation import Installation
 from app.services.intake.activity import take_activity
@@ -106,8 +108,18 @@ def _transaction(
         write(connection, batch)
         results = [_result(draft) for draft in drafts]
         _remember(connection, batch, prepared, answered)
+        counts.add(connection, batch.now, _taken(prepared, drafts))
         reach(1)
     return results, [mail.lane_id for mail in batch.deliveries if mail.at_once]
+
+
+def _taken(prepared: Sequence[Prepared], drafts: Sequence[object]) -> Counter[str]:
+    """Return how many reports were taken, by what they tell; not those that were repeated."""
+    pairs = zip(prepared, drafts, strict=True)
+    bodies = (item.report.body for item, draft in pairs if isinstance(draft, _Draft))
+    return Counter(
+        f"failures.{body.kind}" if isinstance(body, FailureBody) else "activity" for body in bodies
+    )
 
 
 Answered = dict[ClientKey, _Draft]

@@ -14,8 +14,8 @@ from app.models import (
     DeliveryItem,
     Failure,
     IntegrationDirection,
-    Trace,
 )
+from app.services import traces
 from app.services.intake.rows import DeliveryRow, FailureRow, Lines
 from app.services.intake.state import Batch
 from app.services.new_delivery import fresh
@@ -88,7 +88,7 @@ def _write_traces(connection: Connection, batch: Batch) -> None:
         }
         for _, trace in sorted(batch.traces.items())
     ]
-    insert_missing(connection, Trace.__table__, rows)
+    traces.keep(connection, rows)
 
 
 def _write_deliveries(connection: Connection, batch: Batch) -> None:

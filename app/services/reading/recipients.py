@@ -13,7 +13,12 @@ from app.domain.registration import Recipients, direction_settings
 from app.models import DeliveryRecipient, Registration, RegistrationDirection
 from app.services.documents import Document
 
-_TELLS = {DeliveryKind.FAILURE: Kind.GLOBAL, DeliveryKind.DIGEST: Kind.PROCESSING}
+_TELLS = {
+    DeliveryKind.FAILURE: Kind.GLOBAL,
+    DeliveryKind.DIGEST: Kind.PROCESSING,
+    DeliveryKind.INACTIVITY: Kind.GLOBAL,
+    DeliveryKind.RECOVERY: Kind.GLOBAL,
+}
 
 
 class Recipient(Document):
