@@ -18,7 +18,7 @@ from app.services.integrations import lock_directions
 from app.services.named import Change
 from app.services.registration_shape import columns, settings
 from app.services.registrations import begun, readdress
-from app.services.sql import those
+from app.services.sql import among
 
 ALREADY = "already registered"
 _FOUND = (
@@ -60,7 +60,7 @@ def register_some(change: Change, wish: Wish, keys: Sequence[str]) -> Mapping[st
 
 def standing(connection: Connection, keys: Sequence[str]) -> Sequence[Any]:
     """Return the integrations of `keys` that are there, and whether each is registered."""
-    return connection.execute(_FOUND.where(Integration.key.in_(those(connection, keys)))).all()
+    return connection.execute(_FOUND.where(among(connection, Integration.key, keys))).all()
 
 
 def missing(key: str) -> str:
@@ -78,11 +78,12 @@ def _insert(change: Change, wish: Wish, integration_ids: Sequence[int]) -> None:
         return
     connection = change.session.connection()
     values = _values(change, wish) | {"created_at": change.now}
-    mine = those(connection, integration_ids)
-    new = select(Integration.id).where(Integration.id.in_(mine))
+    new = select(Integration.id).where(among(connection, Integration.id, integration_ids))
     _insert_for_each(connection, Registration.__table__, "integration_id", new, values)
     values = {"direction": Direction.FORWARD, **columns(wish.body.forward)}
-    new = select(Registration.id).where(Registration.integration_id.in_(mine))
+    new = select(Registration.id).where(
+        among(connection, Registration.integration_id, integration_ids)
+    )
     _insert_for_each(connection, RegistrationDirection.__table__, "registration_id", new, values)
 
 
@@ -100,11 +101,12 @@ def _revive(change: Change, wish: Wish, rows: Sequence[Any]) -> None:
     if not rows:
         return
     connection, direction = change.session.connection(), RegistrationDirection
-    ids = those(connection, [row.registration_id for row in rows])
-    again = update(Registration.__table__).where(Registration.id.in_(ids))
+    ids = [row.registration_id for row in rows]
+    again = update(Registration.__table__).where(among(connection, Registration.id, ids))
     connection.execute(again.values(_values(change, wish)))
-    mine, forward = direction.registration_id.in_(ids), direction.direction == Direction.FORWARD
+    mine = among(connection, direction.registration_id, ids)
+    forward = direction.direction == Direction.FORWARD
     connection.execute(delete(direction).where(mine, ~forward))
     connection.execute(update(direction).where(mine, forward).values(columns(wish.body.forward)))
     # Nothing waits for those that are registered for the first time.
-    readdress(connection, those(connection, [row.id for row in rows]), wish.system_id)
+    readdress(connection, [row.id for row in rows], wish.system_id)

@@ -23,7 +23,7 @@ from app.services.integration_shape import (
     standing,
 )
 from app.services.named import Change, Collection, Document, path_to, version
-from app.services.sql import chunks, insert_missing, those
+from app.services.sql import among, chunks, insert_missing
 
 _NOTHING_TOLD = {
     "told_episode": None,
@@ -156,7 +156,7 @@ def lock_directions(session: Session, *integration_ids: int) -> None:
     direction = IntegrationDirection
     session.execute(
         select(direction.id)
-        .where(direction.integration_id.in_(those(session.connection(), integration_ids)))
+        .where(among(session.connection(), direction.integration_id, integration_ids))
         .order_by(direction.id)
         .with_for_update()
     )

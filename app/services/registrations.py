@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from app.domain.kinds import DeliveryKind, Direction, EndReason
@@ -16,6 +16,7 @@ from app.services import outbox, systems
 from app.services.integrations import INTEGRATIONS, lock_directions
 from app.services.named import Change, Collection, Document, moment
 from app.services.registration_shape import RegistrationBody, configured, put, settings
+from app.services.sql import among
 
 # What a registration sends; routed events and tests of the integration are not its own.
 KINDS = (
@@ -98,7 +99,8 @@ class Registrations(Collection[Registration, RegistrationBody]):
         # Whoever registers it next is told of a silence that goes on.
         direction = update(IntegrationDirection).values(silent_episode=None)
         session.execute(direction.where(IntegrationDirection.integration_id == row.integration_id))
-        outbox.cancel_where(session.connection(), own([row.integration_id]), EndReason.UNREGISTERED)
+        mine = own(Delivery.integration_id == row.integration_id)
+        outbox.cancel_where(session.connection(), mine, EndReason.UNREGISTERED)
 
 
 REGISTRATIONS = Registrations()
@@ -111,9 +113,9 @@ def _read_names(session: Session, rows: Sequence[Registration]) -> None:
     session.info["named"] = [*session.scalars(integrations), *session.scalars(named)]
 
 
-def own(integration_ids: Sequence[int] | Select[Any]) -> ColumnElement[bool]:
-    """Return the condition of the deliveries that registrations of these integrations have made."""
-    return and_(Delivery.integration_id.in_(integration_ids), Delivery.kind.in_(KINDS))
+def own(whose: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition of those deliveries of `whose` that a registration has made."""
+    return and_(whose, Delivery.kind.in_(KINDS))
 
 
 def begun(now: datetime) -> dict[str, Any]:
@@ -152,18 +154,16 @@ def _new(change: Change, integration: Integration) -> Registration:
     return row
 
 
-def readdress(
-    connection: Connection, integration_ids: Sequence[int] | Select[Any], system_id: int
-) -> None:
+def readdress(connection: Connection, integration_ids: Sequence[int], system_id: int) -> None:
     """Move what waits to the lane of the system that is named now (product.md 5, Saving).
 
     Recipients need no copy: they are read when a mail is claimed. In the caller's transaction.
     """
     lane = connection.scalar(select(Lane.id).where(Lane.system_id == system_id, Lane.row.is_(None)))
-    table = Delivery.__table__
+    table, whose = Delivery.__table__, among(connection, Delivery.integration_id, integration_ids)
     connection.execute(
         table.update()
-        .where(own(integration_ids), outbox.cancellable(), Delivery.lane_id != lane)
+        .where(own(whose), outbox.cancellable(), Delivery.lane_id != lane)
         .values(
             system_id=system_id,
             lane_id=lane,

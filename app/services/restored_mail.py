@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from app.domain.kinds import DeliveryKind, EndReason, Kind, Outcome, RecipientState
 from app.models import (
@@ -25,7 +25,7 @@ from app.models import (
 )
 from app.services.new_delivery import fresh
 from app.services.registrations import own
-from app.services.sql import chunks, insert_returning, update_by_id
+from app.services.sql import among, insert_returning, update_by_id
 
 _FINAL = (RecipientState.ACCEPTED, RecipientState.REJECTED)
 _OF_EPISODE = (DeliveryKind.FAILURE, DeliveryKind.INACTIVITY)
@@ -51,6 +51,7 @@ _CANCELLED = (
         Registration.system_id,
         Lane.id.label("lane_id"),
         IntegrationDirection.id.label("direction_id"),
+        IntegrationDirection.episode,
         IntegrationDirection.episode_since.label("fails_since"),
         IntegrationDirection.last_activity_at,
     )
@@ -68,7 +69,7 @@ _CANCELLED = (
 
 
 def restore_mail(
-    connection: Connection, integration_ids: Select[Any], now: datetime
+    connection: Connection, integration_ids: Sequence[int], now: datetime
 ) -> list[tuple[int, bool]]:
     """Make what unregistering these integrations had cancelled due again, as new deliveries.
 
@@ -76,24 +77,24 @@ def restore_mail(
     locked. What has been made due again before is left alone. Returns the lane of each, and whether
     it goes at once: what waited for the pass waits for it again.
     """
-    followed = _followed(connection, integration_ids)
-    found = connection.execute(_CANCELLED.where(own(integration_ids))).all()
+    mine = own(among(connection, Delivery.integration_id, integration_ids))
+    followed = _followed(connection, mine)
+    found = connection.execute(_CANCELLED.where(mine)).all()
     old = [row for row in found if row.id not in followed]
     ids = insert_returning(connection, Delivery.__table__, [_again(row, now) for row in old])
     parents = dict(zip(ids, old, strict=True))
-    for some in chunks(ids):
-        _copy(connection, some)
-        _tell(connection, some, parents)
+    _copy(connection, ids)
+    _tell(connection, ids, parents)
     _tell_directions(connection, parents)
     return [(row.lane_id, row.due_at is not None) for row in old]
 
 
-def _followed(connection: Connection, integration_ids: Select[Any]) -> set[int]:
+def _followed(connection: Connection, mine: ColumnElement[bool]) -> set[int]:
     """Return which deliveries a newer one follows already.
 
     Those of an unregistered integration wait or are cancelled: nothing is sent for it.
     """
-    query = select(Delivery.parent_id).where(Delivery.parent_id.is_not(None), own(integration_ids))
+    query = select(Delivery.parent_id).where(Delivery.parent_id.is_not(None), mine)
     return {
         parent
         for state in (IS_OPEN, IS_CANCELLED)
@@ -121,7 +122,7 @@ def _recovered_at(row: Any) -> datetime | None:
 def _copy(connection: Connection, ids: Sequence[int]) -> None:
     """Copy what the parents tell, and to whom they need not be sent any more."""
     item, person = DeliveryItem.__table__, DeliveryRecipient.__table__
-    mine = Delivery.id.in_(ids)
+    mine = among(connection, Delivery.id, ids)
     told = item.c.delivery_id == Delivery.parent_id
     items = select(Delivery.id, item.c.failure_id).where(mine, told)
     connection.execute(item.insert().from_select(["delivery_id", "failure_id"], items))
@@ -137,7 +138,9 @@ def _tell(connection: Connection, ids: Sequence[int], parents: Mapping[int, Any]
     item = DeliveryItem
     columns = (Failure.id, Failure.kind, Failure.episode, Failure.decision, item.delivery_id)
     query = select(*columns).join(item, item.failure_id == Failure.id)
-    query = query.where(item.delivery_id.in_(ids), Failure.told_delivery_id.is_(None))
+    query = query.where(
+        among(connection, item.delivery_id, ids), Failure.told_delivery_id.is_(None)
+    )
     rows = connection.execute(query.order_by(item.delivery_id)).all()
     told = {row.id: row for row in rows if _was_told(row, parents[row.delivery_id])}
     values = [
@@ -173,13 +176,16 @@ def _pointing(decision: Mapping[str, Any] | None, old: int, new: int) -> Mapping
 def _tell_directions(connection: Connection, parents: Mapping[int, Any]) -> None:
     """Let the directions know the last mail of their episode, and their decisions their mail."""
     table = IntegrationDirection
-    mine = table.id.in_({mail.direction_id for mail in parents.values()})
-    query = select(table.id, table.told_delivery_id, table.decisions).where(mine)
+    ids = list({mail.direction_id for mail in parents.values()})
+    query = select(table.id, table.told_delivery_id, table.silent_episode, table.decisions)
+    query = query.where(among(connection, table.id, ids))
     lines = {row.id: dict(row._mapping) for row in connection.execute(query)}
     for new, mail in parents.items():
         line, kind = lines[mail.direction_id], str(mail.kind)
         if mail.kind in _OF_EPISODE and _of_this_episode(mail):
             line["told_delivery_id"] = max(line["told_delivery_id"] or 0, new)
+            if mail.kind is DeliveryKind.INACTIVITY:
+                line["silent_episode"] = mail.episode
         if decision := (line["decisions"] or {}).get(kind):
             line["decisions"] = line["decisions"] | {kind: _pointing(decision, mail.id, new)}
     update_by_id(connection, table.__table__, list(lines.values()))

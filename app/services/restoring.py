@@ -20,13 +20,13 @@ from app.services.integrations import lock_directions
 from app.services.named import Change, Saved
 from app.services.registrations import REGISTRATIONS
 from app.services.restored_mail import restore_mail
-from app.services.sql import those
+from app.services.sql import among
 from app.shapes import Shape
 
 MOST_KEYS = 10_000
 # So many integrations, with so many mails and failures in these, are restored in a transaction:
 # 10 ms on SQLite, whose one writer intake waits for.
-CHUNK, WEIGHT = 100, 300
+CHUNK, WEIGHT = 250, 300
 _NEVER = "it was never registered"
 Refusals = Mapping[str, tuple[type[TocsinError], str]]
 
@@ -74,7 +74,7 @@ def _parts(site: Installation, keys: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(keys), CHUNK):
         some = keys[start : start + CHUNK]
         with site.store.reading() as connection:
-            query = _WEIGHTS.where(Integration.key.in_(those(connection, some)))
+            query = _WEIGHTS.where(among(connection, Integration.key, some))
             weights = {row.key: row.weight for row in connection.execute(query)}
         part: list[str] = []
         weight = 0
@@ -96,10 +96,11 @@ def _restore(keys: Sequence[str], change: Change) -> Refusals:
     ids = [row.id for row in found if row.key not in refused]
     if ids:
         lock_directions(session, *ids)
-        mine = those(connection, ids)
-        mail = restore_mail(connection, mine, change.now)
+        mail = restore_mail(connection, ids, change.now)
         back = {"active": True, "unregistered_at": None, "updated_at": change.now}
-        rows = update(Registration.__table__).where(Registration.integration_id.in_(mine))
+        rows = update(Registration.__table__).where(
+            among(connection, Registration.integration_id, ids)
+        )
         connection.execute(rows.values(back))
         lanes = sorted({str(lane) for lane, at_once in mail if at_once})
         change.afterwards.append(lambda: change.site.alarm.wake(lanes))
@@ -137,7 +138,7 @@ def _former_systems(change: Change, keys: Sequence[str]) -> dict[str, tuple[Any,
         select(Audit.subject_name, Audit.at, Audit.before)
         .where(
             Audit.subject_kind == REGISTRATIONS.kind,
-            Audit.subject_name.in_(those(change.session.connection(), keys)),
+            among(change.session.connection(), Audit.subject_name, keys),
             Audit.action == REGISTRATIONS.actions[2],
         )
         .order_by(Audit.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.services import dispatch, jobs, lanes
-from app.services.deliver import trials
+from app.services.deliver import trial_rows
 from app.services.installation import Installation
 
 
@@ -15,6 +15,6 @@ def sweep(site: Installation) -> list[int]:
     lanes.free_dead(site)
     dispatch.requeue_lost(site)
     jobs.requeue_lost(site)
-    trials.end_lost(site)
+    trial_rows.end_lost(site)
     dispatch.request_if_due(site)
     return lanes.with_work(site)

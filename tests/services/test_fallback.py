@@ -68,12 +68,14 @@ def test_the_next_episode_is_told_again(site: Installation) -> None:
         two(site, sink.port)
         report(site, errorCode="A")
         post = Post(site)
-        post.serve(), post.serve()
+        post.serve()
+        post.serve()
         configuring.patch(SYSTEMS, site, ACTOR, "Mail", {"options": {"port": mended.port}})
         post.run_pass()
         configuring.patch(SYSTEMS, site, ACTOR, "Mail", {"options": {"port": closed_port()}})
         report(site, errorCode="B")
-        post.serve(), post.serve()
+        post.serve()
+        post.serve()
 
     assert len(fallbacks(site)) == 2
     assert len(sink.mails) == 2
@@ -84,7 +86,8 @@ def test_without_a_to_email_id_those_are_told_whose_mail_waits(site: Installatio
         two(site, sink.port, to="")
         report(site)
         post = Post(site)
-        post.serve(), post.serve()
+        post.serve()
+        post.serve()
 
     assert [list(mail.recipients) for mail in sink.mails] == [["ops@corp.example"]]
 

@@ -12,7 +12,7 @@ from app.clock import utc_now
 from app.errors import Forbidden, Invalid, NotFound
 from app.models import Attempt, Delivery, DeliveryRecipient, Failure, Lane, Process
 from app.services import invariants, preferences, trial
-from app.services.deliver import trials
+from app.services.deliver import trial_rows, trials
 from app.services.installation import Installation
 from app.services.reading import deliveries as reading
 from app.services.registration_shape import RegistrationBody
@@ -187,13 +187,13 @@ def test_a_test_whose_worker_died_ends_as_unknown_and_is_not_sent_again(
     registered(site, 25)
     trial.of_registration(site, "jira", "ada", None)
     post = Post(site)
-    taken = trials._begin(site, post.process_id)
+    taken = trial_rows.begin(site, post.process_id)
     assert taken is not None
     with site.store.writing() as connection:
         # as if that process had started at another time: it is gone
         connection.execute(update(Process).values(started="1"))
 
-    trials.end_lost(site)
+    trial_rows.end_lost(site)
     trials.run(site, post.process_id)
 
     (mail,) = deliveries(site)
@@ -211,12 +211,12 @@ def test_a_late_verdict_does_not_change_a_test_that_was_ended(site: Installation
         registered(site, sink.port)
         trial.of_registration(site, "jira", "ada", None)
         post = Post(site)
-        taken = trials._begin(site, post.process_id)
+        taken = trial_rows.begin(site, post.process_id)
         assert taken is not None
-        letter, sent = trials._send(site, taken)
+        ended = trials.attempt(site, taken)
         with site.store.writing() as connection:
-            trials._end_unknown(connection, [taken.id], utc_now())
-        trials._end(site, taken, letter, sent, 5)
+            trial_rows.end_unknown(connection, [taken.id], utc_now())
+        trial_rows.end(site, taken, ended)
 
     (mail,) = deliveries(site)
     assert (mail.state, mail.reason) == ("dead", "test")

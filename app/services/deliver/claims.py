@@ -60,14 +60,12 @@ def take(site: Installation, lease: Lease) -> list[Claimed]:
 
 
 def _due(connection: Connection, lease: Lease) -> list[int]:
-    query = (
-        select(Delivery.id)
-        .where(due(lease.lane_id))
-        .order_by(Delivery.due_at, Delivery.id)
-        .with_for_update(skip_locked=True)
-    )
+    query = select(Delivery.id).where(due(lease.lane_id)).with_for_update(skip_locked=True)
+    oldest = (Delivery.due_at, Delivery.id)
     if lease.state is not LaneState.RETRYING:
-        return list(connection.scalars(query.limit(BATCH)))
+        return list(connection.scalars(query.order_by(*oldest).limit(BATCH)))
+    # Not always the same one: a mail that ends each connection must not hold the lane for good.
+    query = query.order_by(Delivery.attempt_count, *oldest)
     if lease.next_try_at is None:
         # Only what came after the failed try is new, and attempted at once.
         query = query.where(Delivery.id > (lease.held_id or 0))

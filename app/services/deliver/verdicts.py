@@ -76,7 +76,8 @@ def _report_refusals(
             ended.integration_id,
             Fail.CLIENT_ERROR,
             f"The mail server refuses the recipient {verdict.address}: "
-            f"{verdict.code} {verdict.text}",
+            f"{verdict.code} {verdict.text}. {verdict.advice}".rstrip(". ")
+            + ".",
             about=verdict.address,
         )
         for verdict in receipt.recipients

@@ -16,7 +16,7 @@ from app.services import invariants
 from app.services.housekeeping import prune
 from app.services.installation import Installation
 from tests.services.makers import count_of
-from tests.services.spine import active, registered, report, rows
+from tests.services.spine import registered, report, rows
 from tests.simulated import Simulated
 
 # How long the other is given to do what it should not.
@@ -138,10 +138,3 @@ def test_a_trace_that_was_used_again_is_kept_whenever_that_was(
     prune(site)
 
     assert count_of(site, Trace) == 2
-
-
-def test_an_episode_that_outlived_its_mail_by_months_is_still_told_to_be_over(
-    site: Installation, simulated: Simulated
-) -> None:
-    pytest.skip("see tests/simulation")
-    active(site)
