@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.clock import monotonic
+from app.clock import monotonic, sleep
 from app.domain.kinds import JobKind, RowOutcome
 from app.errors import Fault, Invalid, StorageUnavailable
 from app.failpoints import reach
@@ -78,6 +78,7 @@ def work_off(site: Installation, job: Open, goes_on: Callable[[], bool]) -> bool
         reach(16)
         if not left:
             return True
+        sleep(0.003)
     return False
 
 

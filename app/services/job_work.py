@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from threading import Lock
 
+from sqlalchemy import and_
+
 from app.domain.kinds import JobKind
 from app.errors import StorageUnavailable
 from app.models import Job
@@ -34,7 +36,7 @@ def run_queued(site: Installation, process_id: int, goes_on: GoesOn) -> None:
     with _ONE_JOB:
         while goes_on() and (job := jobs.claim(site, process_id)) is not None:
             if not _ended(site, job, goes_on):
-                jobs.give_back(site, Job.id == job.id)
+                jobs.give_back(site, and_(Job.id == job.id, Job.owner_id == process_id))
 
 
 def _ended(site: Installation, job: Open, goes_on: GoesOn) -> bool:

@@ -52,6 +52,7 @@ def cancel_where(
             finished_at=utc_now(),
             lease_token=None,
             lease_until=None,
+            draft=None,
         )
         .returning(table.c.id)
     ).all()

@@ -334,7 +334,9 @@ def test_mail_that_tells_no_failure_comes_back_too(site: Installation, kind: Del
     assert (new.parent_id, new.kind, new.item_count) == (mail, kind, 0)
     (line,) = (row for row in rows(site, IntegrationDirection) if row.direction == "forward")
     assert line.decisions[str(kind)]["delivery"] == str(new.id)
-    assert line.told_delivery_id == (new.id if kind is DeliveryKind.INACTIVITY else None)
+    silence = kind is DeliveryKind.INACTIVITY
+    told = (new.id, 1) if silence else (None, None)
+    assert (line.told_delivery_id, line.silent_episode) == told
 
 
 def test_a_mail_says_that_it_works_again_since_nobody_was_registered(site: Installation) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.clock import utc_now
+from app.errors import TocsinError
 from app.rendering.mail import Attachment, FailureMail
 from app.rendering.pdf_process import PdfBusy, PdfFailed, maker
 from app.rendering.trace_pdf import TraceDocument, TracePage
@@ -45,11 +46,14 @@ def with_pdf(site: Installation, job: Job, keep: Callable[[], object]) -> Job:
             return job.noting("", Attachment(FILENAME, pdf))
     except PdfFailed as error:
         log.warning("delivery %s goes without its PDF: %s", job.claimed.id, error)
-        return job.noting(f"{_lost(str(error))} They are in Tocsin.")
-
-
-def _lost(reason: str) -> str:
-    return reason.replace("The PDF", "The PDF of the error traces", 1)
+        return job.noting(f"{error} The error traces are in Tocsin.")
+    except TocsinError:
+        raise
+    except Exception as error:
+        # Whatever a trace holds must not keep the mail.
+        log.exception("delivery %s goes without its PDF", job.claimed.id)
+        reason = f"The PDF could not be made ({type(error).__name__}; see the log)."
+        return job.noting(f"{reason} The error traces are in Tocsin.")
 
 
 def _document(site: Installation, job: Job) -> TraceDocument:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     or_,
     select,
+    text,
     true,
     union,
 )
@@ -39,6 +40,8 @@ from app.services.processes import dead_owners
 
 HOUR = timedelta(hours=1)
 UNSEEN = timedelta(days=1)
+# In the very words of the indexes: SQLite uses them for these, and not for bound values.
+_IS_OPEN = text("state IN ('queued', 'running')")
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,12 @@ class Processes:
 
 
 def _named() -> ColumnElement[bool]:
-    owners = (model.owner_id for model in (Lane, DispatchRun, Job))
-    return Process.id.in_(union(*(select(one).where(one.is_not(None)) for one in owners)))
+    owners = (
+        select(Lane.owner_id).where(Lane.owner_id.is_not(None)),
+        select(DispatchRun.owner_id).where(DispatchRun.owner_id.is_not(None), _IS_OPEN),
+        select(Job.owner_id).where(Job.owner_id.is_not(None), _IS_OPEN),
+    )
+    return Process.id.in_(union(*owners))
 
 
 def passes(limit: datetime, now: datetime) -> ById:

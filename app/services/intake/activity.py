@@ -62,6 +62,8 @@ def _end_episode(batch: Batch, lines: Lines, at: datetime) -> bool:
 def _tell_recovery(batch: Batch, lines: Lines, rows: list[FailureRow], at: datetime) -> None:
     """Mark what waits with the time since when it works again, and tell who was told (S1)."""
     if lines.told_by is None and lines.told_delivery_id is None:
+        # The last mail was cancelled; one before it may wait still.
+        batch.recovered.append((lines.integration_id, lines.direction, at))
         return
     ended = _ended(batch, lines, rows)
     batch.mark_recovered(lines, at)

@@ -182,14 +182,17 @@ def _waiting(connection: Connection, lines: Iterable[Lines]) -> dict[WaitingKey,
 
 
 def _standing(connection: Connection, mail_id: int) -> Standing:
-    """Read where a mail stands, and lock it against its claim while it waits."""
-    state = connection.scalar(
-        select(Delivery.state).where(Delivery.id == mail_id).with_for_update()
-    )
-    if state in (DeliveryState.CANCELLED, DeliveryState.DEAD):
+    """Read where a mail stands, and lock it against its claim while it waits.
+
+    One that somebody else has locked is being claimed or settled: it counts as under way, as
+    waiting for it here could end in a deadlock with the steps of sending.
+    """
+    row = select(Delivery.state).where(Delivery.id == mail_id)
+    state = connection.scalar(row)
+    if state is None or state in (DeliveryState.CANCELLED, DeliveryState.DEAD):
         return Standing(waits=False, sent=None)
-    # A mail that was pruned was delivered: one that did not go would have been forgotten.
-    if state is not DeliveryState.PENDING:
+    waits = row.where(Delivery.state == DeliveryState.PENDING).with_for_update(skip_locked=True)
+    if connection.scalar(waits) is None:
         return Standing(waits=False, sent=True)
     got = select(DeliveryRecipient.address).where(
         DeliveryRecipient.delivery_id == mail_id,
