@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    func,
     or_,
     select,
     text,
@@ -145,7 +146,8 @@ def passes(limit: datetime, now: datetime) -> ById:
 def jobs(limit: datetime, now: datetime) -> list[ByKey | ById]:
     """Return the jobs that ended before `limit`, their rows first."""
     ended = or_(Job.state == JobState.DONE, Job.state == JobState.FAILED)
-    old = and_(ended, Job.finished_at < limit)
+    # One that was only half made has no end.
+    old = and_(ended, func.coalesce(Job.finished_at, Job.created_at) < limit)
     theirs = JobRow.job_id.in_(select(Job.id).where(old))
     rows = ByKey("rows of jobs", JobRow, theirs, order=JobRow.job_id)
     return [rows, ById("jobs", Job, Job.created_at, old, (limit, now))]
