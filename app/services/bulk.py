@@ -16,7 +16,7 @@ from app.failpoints import reach
 from app.models import JobRow, System
 from app.queueing import JOBS
 from app.services import audit, configuring, jobs, systems
-from app.services.bulk_rows import Wish, register_some
+from app.services.bulk_rows import REST_SECONDS, Wish, register_some
 from app.services.bulk_shape import BulkBody, BulkRegistrationBody, keys_of
 from app.services.installation import Installation
 from app.services.jobs import Open
@@ -78,7 +78,7 @@ def work_off(site: Installation, job: Open, goes_on: Callable[[], bool]) -> bool
         reach(16)
         if not left:
             return True
-        sleep(0.003)
+        sleep(REST_SECONDS)
     return False
 
 

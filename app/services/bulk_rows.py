@@ -21,6 +21,8 @@ from app.services.registrations import begun, readdress
 from app.services.sql import among
 
 ALREADY = "already registered"
+# Between two transactions of one piece of work: whoever waits for the write lock gets it then.
+REST_SECONDS = 0.003
 _FOUND = (
     select(
         Integration.id,

@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import func, select, update
 
+from app.clock import sleep
 from app.domain.kinds import EndReason
 from app.errors import Conflict, NotFound, TocsinError
 from app.models import IS_CANCELLED, Audit, Delivery, Integration, Registration
 from app.services import audit, configuring
-from app.services.bulk_rows import ALREADY, missing, standing
+from app.services.bulk_rows import ALREADY, REST_SECONDS, missing, standing
 from app.services.installation import Installation
 from app.services.integration_shape import Key
 from app.services.integrations import lock_directions
@@ -66,6 +67,7 @@ def many(site: Installation, actor: str, keys: Sequence[str]) -> Mapping[str, st
     for some in _parts(site, list(result)):
         refused = configuring.run(site, actor, partial(_restore, some))
         result |= {key: reason for key, (_, reason) in refused.items()}
+        sleep(REST_SECONDS)
     return result
 
 
