@@ -1,1 +1,1 @@
-"""What is told, made ready to be read: mails now; cards and PDF later."""
+"""What is told, made ready to be read: mails, and the PDFs of error traces."""
