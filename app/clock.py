@@ -75,11 +75,11 @@ class _Watch:
         """Hold everything for ten minutes when the wall clock has jumped since the last look."""
         now = ahead()
         if abs(now - self.ahead) > JUMP_SECONDS:
-            self.hold()
+            self.hold(monotonic() + HOLD_SECONDS)
         self.ahead = now
 
-    def hold(self) -> None:
-        self.held_until = monotonic() + HOLD_SECONDS
+    def hold(self, until: float) -> None:
+        self.held_until = max(self.held_until, until)
 
 
 _watch = _Watch()
@@ -91,9 +91,9 @@ def unsteady() -> bool:
     return monotonic() < _watch.held_until
 
 
-def hold() -> None:
-    """Count the wall clock as unsteady from now on: somebody else has noticed a jump."""
-    _watch.hold()
+def hold(until: float) -> None:
+    """Count the wall clock as unsteady up to that monotonic time: another has noticed a jump."""
+    _watch.hold(until)
 
 
 def settle() -> None:

@@ -120,8 +120,8 @@ class _View:
 
 
 def _maybe_body(current: Request, shape: type[BaseModel]) -> BaseModel | None:
-    """Return the body where one was sent; without length or content type there is none."""
-    if not current.content_length and not current.mimetype:
+    """Return the body where one was sent; an empty one is none, whatever its content type."""
+    if not current.content_length and "Transfer-Encoding" not in current.headers:
         return None
     return bodies.parse(shape, bodies.read(current, bodies.JSON))
 

@@ -16,13 +16,14 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, literal
 from app.clock import utc_now
 from app.domain.kinds import JobKind, JobState, RowOutcome
 from app.models import Job, JobRow
+from app.services.audit import LONGEST_ACTOR
 from app.services.installation import Installation
 from app.services.processes import dead_owners
 from app.services.sql import insert_returning, listed, patiently
 
 # So many rows are written in a transaction: 10 ms on SQLite, whose one writer intake waits for.
 ROWS_AT_ONCE = 2_000
-_HALF_MADE = "The server ended while the job was being made; nothing was done."
+_HALF_MADE = "It was interrupted while it was being made; nothing was done."
 # For queries, in the very words of the index: SQLite uses it for these, and not for bound values.
 _IS_OPEN = text("jobs.state IN ('queued', 'running')")
 _JOB, _ROW = Job.__table__.c, JobRow.__table__.c
@@ -57,6 +58,7 @@ def queue(
     Short transactions; until the last one the job is a failed one, which says that it is half made.
     """
     counts = {str(outcome): 0 for outcome in RowOutcome}
+    actor = actor[:LONGEST_ACTOR]
     values = {"kind": kind, "actor": actor, "request": request, "done": 0, "counts": counts}
     values |= {"total": len(keys), "created_at": utc_now()}
     job_id: int | None = None

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import TypedDict
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, select
@@ -25,8 +26,19 @@ ROW = "_clock"
 DRIFT_SECONDS = 1.0
 MOST_MACHINES = 16
 
-# By how much the wall clock of each boot of a machine is ahead of its monotonic one.
-Clocks = dict[str, float]
+
+class Standing(TypedDict):
+    """How the clocks of one boot of a machine stand.
+
+    The wall clock is `ahead` of the monotonic one by so many seconds, and counts as unsteady up to
+    the monotonic time `until`.
+    """
+
+    ahead: float
+    until: float
+
+
+Clocks = dict[str, Standing]
 _known: WeakKeyDictionary[Store, Clocks] = WeakKeyDictionary()
 
 
@@ -40,12 +52,13 @@ def watch(site: Installation) -> bool:
     here, ahead = _machine(), clock.ahead()
     with site.store.reading() as connection:
         there = _stored(connection)
+    if here not in there or abs(there[here]["ahead"] - ahead) > DRIFT_SECONDS:
+        there = patiently(lambda: _note(site, here))
+    clock.hold(there[here]["until"])
     before = _known.get(site.store, {})
-    if any(_jumped(before, there, machine) for machine in before):
-        clock.hold()
+    if any(_has_jumped(before[machine], there.get(machine)) for machine in before):
+        clock.hold(clock.monotonic() + clock.HOLD_SECONDS)
     _known[site.store] = there
-    if abs(there.get(here, float("inf")) - ahead) > DRIFT_SECONDS:
-        patiently(lambda: _note(site, here, ahead))
     return not clock.unsteady()
 
 
@@ -60,34 +73,41 @@ def _stored(connection: Connection) -> Clocks:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _jumped(before: Clocks, now: Clocks, machine: str) -> bool:
-    return abs(now.get(machine, before[machine]) - before[machine]) > clock.JUMP_SECONDS
+def _has_jumped(before: Standing, now: Standing | None) -> bool:
+    return now is not None and abs(now["ahead"] - before["ahead"]) > clock.JUMP_SECONDS
 
 
-def _note(site: Installation, here: str, ahead: float) -> None:
+def _note(site: Installation, here: str) -> Clocks:
     """Write down how this clock stands; whoever is the first after a jump audits it."""
     table, now = Preference.__table__, clock.utc_now()
     with site.store.writing() as connection:
         insert_missing(connection, table, [{"name": ROW, "value": {}, "updated_at": now}])
         connection.execute(select(table.c.name).where(table.c.name == ROW).with_for_update())
         clocks = _stored(connection)
-        before = clocks.pop(here, None)
-        kept = [*clocks.items(), (here, ahead)][-MOST_MACHINES:]
-        connection.execute(
-            table.update().where(table.c.name == ROW).values(value=dict(kept), updated_at=now)
-        )
-        jump = 0.0 if before is None else ahead - before
-        if abs(jump) > clock.JUMP_SECONDS:
+        # Looked at again, as another may have noted a jump since this process looked first.
+        mine = Standing(ahead=clock.ahead(), until=0.0)
+        before = clocks.pop(here, mine)
+        jump = mine["ahead"] - before["ahead"]
+        mine["until"] = before["until"]
+        if _has_jumped(before, mine):
+            mine["until"] = clock.monotonic() + clock.HOLD_SECONDS
             _audit(connection, here, jump)
-    if abs(jump) > clock.JUMP_SECONDS:
-        clock.hold()
-        log.warning(
-            "The clock of this machine was set %s by %s; nothing expires and nothing is pruned "
-            "for ten minutes, sending goes on.",
-            "forward" if jump > 0 else "back",
-            timedelta(seconds=round(abs(jump))),
+        kept = dict([*clocks.items(), (here, mine)][-MOST_MACHINES:])
+        connection.execute(
+            table.update().where(table.c.name == ROW).values(value=kept, updated_at=now)
         )
-    _known[site.store] = dict(kept)
+    if _has_jumped(before, mine):
+        _warn(jump)
+    return kept
+
+
+def _warn(jump: float) -> None:
+    log.warning(
+        "The clock of this machine was set %s by %s; nothing expires and nothing is pruned for ten "
+        "minutes, sending goes on.",
+        "forward" if jump > 0 else "back",
+        timedelta(seconds=round(abs(jump))),
+    )
 
 
 def _audit(connection: Connection, here: str, jump: float) -> None:

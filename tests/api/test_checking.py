@@ -166,3 +166,8 @@ def test_every_kind_of_system_can_be_checked(
     document = client.post(URL, json={"kind": "fake", "options": {}}).get_json()
     assert document["ok"] is True
     assert [step["name"] for step in document["steps"]] == ["tcp"]
+
+
+def test_an_empty_body_is_no_body_whatever_its_content_type(client: FlaskClient) -> None:
+    answer = client.post("/api/v1/systems/None/check", content_type="application/json")
+    assert answer.status_code == 404

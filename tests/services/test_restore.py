@@ -90,7 +90,7 @@ def test_what_was_cancelled_is_due_again_as_new_deliveries(site: Installation) -
     set_up(site)
     site, bells = with_bells(site)
     earlier = utc_now() - timedelta(hours=2)
-    said = {
+    said: dict[str, Any] = {
         "why": "count_reached", "why_text": "3 in a row.", "occurrences": 3,
         "episode_since": earlier, "reported_at": earlier, "recovered_at": earlier,
     }  # fmt: skip

@@ -83,6 +83,9 @@ def test_a_jump_while_the_server_was_off_is_noticed_at_its_start(
 
     assert clock.unsteady()
     assert len(jumps_in(site)) == 1
+    as_another_process(site)
+    clock.settle()
+    assert not timekeeping.watch(site), "the next process to start holds as well"
 
 
 def test_the_jump_of_another_machine_is_held_to_as_well(
@@ -90,12 +93,12 @@ def test_the_jump_of_another_machine_is_held_to_as_well(
 ) -> None:
     timekeeping.watch(site)
 
-    def of_another(ahead: float) -> None:
+    def of_another(ahead: float, until: float = 0.0) -> None:
         with site.store.writing() as connection:
             mine = Preference.name == timekeeping.ROW
             clocks = connection.scalar(select(Preference.value).where(mine))
             assert isinstance(clocks, dict)
-            changed = {**clocks, "elsewhere": ahead}
+            changed = clocks | {"elsewhere": {"ahead": ahead, "until": until}}
             connection.execute(update(Preference).where(mine).values(value=changed))
 
     of_another(5_000.0)
@@ -108,7 +111,7 @@ def test_the_jump_of_another_machine_is_held_to_as_well(
 
 
 def test_only_so_many_machines_are_remembered(site: Installation, simulated: Simulated) -> None:
-    many = {f"boot {number}": float(number) for number in range(40)}
+    many = {f"boot {number}": {"ahead": float(number), "until": 0.0} for number in range(40)}
     with site.store.writing() as connection:
         row = {"name": timekeeping.ROW, "value": many, "updated_at": utc_now()}
         connection.execute(Preference.__table__.insert(), row)

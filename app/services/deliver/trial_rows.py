@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,6 +33,7 @@ from app.services.sql import patiently
 # Longer than any attempt (TimeOut is 300 s at the most).
 LEASE = timedelta(seconds=345)
 _TABLE = Delivery.__table__
+_LATER = "The mail server puts them off for now: test again later."
 _IS_TEST = (_TABLE.c.lane_id.is_(None), _TABLE.c.kind == DeliveryKind.TEST)
 
 
@@ -137,19 +138,37 @@ def _note(
         )
         return False
     said = {verdict.address: verdict.state for verdict in outcome.recipients}
-    took = sum(state is RecipientState.ACCEPTED for state in said.values())
+    took = RecipientState.ACCEPTED in said.values()
     note(
         connection,
         ended,
         now,
         verdict=Verdict.OK if took else Verdict.FAILED,
-        reason=None if took else Fail.CLIENT_ERROR,
+        reason=None if took else _reason(said.values()),
         status=outcome.status,
-        answer=f"{took} of {len(said)} recipients accepted. {outcome.answer}".strip(),
+        answer=_answer(outcome),
         transcript=outcome.transcript,
     )
     store_recipients(connection, ended, outcome, said, now)
     return settle({}, said).delivered
+
+
+def _reason(states: Iterable[RecipientState]) -> Fail:
+    """Return why nobody got it; where nobody was refused for good, it is put off by the server."""
+    return Fail.CLIENT_ERROR if RecipientState.REJECTED in states else Fail.SERVER_ERROR
+
+
+def _answer(receipt: Receipt) -> str:
+    """Return how many got it, who did not and why, and what to do about it."""
+    people = receipt.recipients
+    others = [one for one in people if one.state is not RecipientState.ACCEPTED]
+    said = [f"{len(people) - len(others)} of {len(people)} recipients accepted."]
+    if len(others) < len(people):
+        said.append(receipt.answer)
+    if others:
+        said.append("; ".join(f"{one.address}: {one.code} {one.text}".strip() for one in others))
+        said.append(" ".join(dict.fromkeys(one.advice or _LATER for one in others)))
+    return " ".join(part if part.endswith((".", "?")) else f"{part}." for part in said)
 
 
 def _final(now: datetime, *, delivered: bool) -> dict[str, Any]:
