@@ -41,6 +41,7 @@ class Settings:
     outbound_allow: tuple[Network, ...]
     retention_days: int
     pending_days: int
+    min_free_mb: int
     log_level: str
     log_format: str
     failpoint: str | None
@@ -88,6 +89,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         outbound_allow=_networks(env),
         retention_days=env.whole("RETENTION_DAYS", 62, 1, 3650),
         pending_days=env.whole("PENDING_DAYS", 3, 1, 3),
+        min_free_mb=env.whole("MIN_FREE_MB", 100, 0, 1_000_000),
         log_level=env.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
         log_format=env.choice("LOG_FORMAT", "text", ("text", "json")),
         failpoint=_failpoint(env, data_dir),

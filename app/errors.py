@@ -26,6 +26,17 @@ class StorageUnavailable(TocsinError):
         self.retry_after = retry_after
 
 
+class LowDisk(StorageUnavailable):
+    """Reports are refused before the disk is full, so that what waits can still be sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=30)
+
+
+class DatabaseUnusable(TocsinError):
+    """The database cannot be used until somebody mends it; the start stops."""
+
+
 class DataDirInUse(TocsinError):
     """Another server runs on this data directory."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Dialect, Engine, Integer, event, make_url
@@ -20,12 +21,16 @@ from sqlalchemy.types import TypeDecorator
 from app.clock import from_micros, monotonic, to_micros
 from app.config import Settings
 from app.errors import StorageUnavailable
+from app.room import Room
 from app.write_lock import WAIT_SECONDS, WriteLock
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 RETRYABLE = ("40001", "40P01")
-# PostgreSQL gave up waiting: for a lock, for a statement, for a transaction that stood idle.
-GAVE_UP = ("55P03", "57014", "25P03")
+# PostgreSQL gave up waiting: for a lock, for a statement, for a transaction that stood idle; it
+# has become a standby that is only read; it met damage in its files.
+GAVE_UP = ("55P03", "57014", "25P03", "25006", "XX001", "XX002")
+# SQLite met damage in its file: SQLITE_CORRUPT, SQLITE_NOTADB.
+DAMAGED = (11, 26)
 # No peer that is frozen or gone may hold up the others for longer than this.
 _LIMITS = {
     "lock_timeout": "8s",
@@ -74,6 +79,7 @@ class Store:
         self.sqlite = engine.dialect.name == "sqlite"
         # When this process last wrote something, on the monotonic clock; /healthz asks.
         self.last_commit: float | None = None
+        self.room = _room(engine, settings)
         self._lock = WriteLock(settings.data_dir / "write.lock") if self.sqlite else None
         self._durable = engine.execution_options(tocsin_write="FULL")
         self._relaxed = engine.execution_options(tocsin_write="NORMAL")
@@ -137,6 +143,13 @@ class Store:
         return self._lock.held() if self._lock else nullcontext()
 
 
+def _room(engine: Engine, settings: Settings) -> Room:
+    """Return the room of the disk with the SQLite file; that of PostgreSQL cannot be seen."""
+    if engine.dialect.name != "sqlite":
+        return Room(settings.data_dir, settings.min_free_mb)
+    return Room(Path(str(engine.url.database)).parent, settings.min_free_mb)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -144,7 +157,7 @@ def _translated() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise _plain(error) from error
     except DBAPIError as error:
-        if error.connection_invalidated or _sqlstate(error) in GAVE_UP:
+        if error.connection_invalidated or _sqlstate(error) in GAVE_UP or _is_damage(error):
             raise _plain(error) from error
         raise
 
@@ -152,8 +165,14 @@ def _translated() -> Iterator[None]:
 def _plain(error: Exception) -> StorageUnavailable:
     if _sqlstate(error) in RETRYABLE:
         return Contended("The database is contended.", retry_after=1)
-    original = getattr(error, "orig", None)
-    return StorageUnavailable(f"The database cannot be used now: {original or error}")
+    # What PostgreSQL says has several lines.
+    said = " ".join(str(getattr(error, "orig", None) or error).split())
+    return StorageUnavailable(f"The database cannot be used now: {said}")
+
+
+def _is_damage(error: DBAPIError) -> bool:
+    # The low byte of SQLite's code is the kind of error, the rest where it was met.
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in DAMAGED
 
 
 def _sqlstate(error: Exception) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.clock import monotonic
 from app.errors import StorageUnavailable
 
 WAIT_SECONDS = 10.0
@@ -24,15 +25,16 @@ class WriteLock:
         self._path = path
         self._mine = threading.Lock()
         self._file: tuple[int, int] | None = None
+        self._helper: _Helper | None = None
 
     @contextmanager
     def held(self, timeout: float = WAIT_SECONDS) -> Iterator[None]:
         """Hold the lock; raises StorageUnavailable after `timeout` seconds of waiting."""
+        deadline = monotonic() + timeout
         if not self._mine.acquire(timeout=timeout):
             raise StorageUnavailable("The database is busy: another writer holds it.")
         try:
-            descriptor = self._descriptor()
-            self._lock(descriptor, timeout)
+            descriptor = self._locked(deadline)
             try:
                 yield
             finally:
@@ -40,37 +42,66 @@ class WriteLock:
         finally:
             self._mine.release()
 
+    def _locked(self, deadline: float) -> int:
+        try:
+            descriptor = self._descriptor()
+            if not self._taken_at_once(descriptor):
+                self._wait(descriptor, deadline)
+        except OSError as error:
+            raise StorageUnavailable(f"The write lock cannot be used: {error}") from error
+        return descriptor
+
     def _descriptor(self) -> int:
         """Return this process's own open file; one inherited over a fork would share the lock."""
         if self._file is None or self._file[0] != os.getpid():
             flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
             self._file = (os.getpid(), os.open(self._path, flags, 0o600))
+            self._helper = None
         return self._file[1]
 
-    def _lock(self, descriptor: int, timeout: float) -> None:
+    def _taken_at_once(self, descriptor: int) -> bool:
+        if self._helper is not None:
+            return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._wait(timeout)
+            return False
+        return True
 
-    def _wait(self, timeout: float) -> None:
-        """Wait in a helper; what it gets too late it gives back, on a descriptor of its own."""
-        assert self._file is not None  # noqa: S101 - set by _descriptor just before
-        descriptor, got, late = self._file[1], threading.Event(), threading.Event()
-        guard = threading.Lock()
+    def _wait(self, descriptor: int, deadline: float) -> None:
+        """Wait in a helper; one that is still there from a wait before is asked again."""
+        if self._helper is None or not self._helper.asked_again():
+            self._helper = _Helper(descriptor)
+        if not self._helper.got(max(deadline - monotonic(), 0.0)):
+            raise StorageUnavailable("The database is busy: another process holds its write lock.")
+        self._helper = None
 
-        def wait() -> None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            with guard:
-                got.set()
-                if late.is_set():
-                    os.close(descriptor)
 
-        threading.Thread(target=wait, name="write-lock", daemon=True).start()
-        got.wait(timeout)
-        with guard:
-            if got.is_set():
-                return
-            late.set()
-            self._file = None
-        raise StorageUnavailable("The database is busy: another process holds its write lock.")
+class _Helper:
+    """A thread in a blocked flock; what it gets when nobody waits any more it gives back."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._guard, self._done = threading.Lock(), threading.Event()
+        self._wanted = True
+        threading.Thread(target=self._run, name="write-lock", daemon=True).start()
+
+    def _run(self) -> None:
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        with self._guard:
+            if not self._wanted:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._done.set()
+
+    def asked_again(self) -> bool:
+        """Want the lock once more; False where it has been given back already."""
+        with self._guard:
+            self._wanted = not self._done.is_set()
+            return self._wanted
+
+    def got(self, seconds: float) -> bool:
+        """Wait for the lock; False after `seconds`, and then it is not wanted any more."""
+        self._done.wait(seconds)
+        with self._guard:
+            self._wanted = self._done.is_set()
+            return self._wanted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench import bulk, intake, mails, standing
+from bench import bulk, intake, mails, passes, pdf, standing
 from bench.rows import Figure, Figures, Row
 
 ROWS = (
@@ -98,6 +98,34 @@ ROWS = (
             Figure("all", "bulk registration, all of it", "s", 3, total=True),
             Figure("accepted", "  from the request to the 202", "ms", total=True),
             Figure("cpu", "  processor time, each", "ms"),
+        ),
+    ),
+    Row(
+        "pass",
+        10_000,
+        passes.dispatch,
+        (
+            Figure("all", "dispatch pass, 10 failures each", "s", 10, total=True),
+            Figure("p99", "  intake meanwhile: 99 of 100", "ms", 200),
+            Figure("rate", "  reports meanwhile, 8 clients", "/s", more=True),
+            Figure("cpu", "  processor time of the worker, each", "ms"),
+            Figure("p99Sending", "  intake in 3 s of sending: 99 of 100", "ms", 200),
+            Figure("rateSending", "  reports meanwhile, 8 clients", "/s", more=True),
+            Figure("mails", "  mails meanwhile", "/s", more=True),
+        ),
+    ),
+    Row(
+        "pdf",
+        2000,
+        pdf.traces,
+        (
+            Figure("all", "a PDF of so many lines, warm", "ms", 3000, total=True),
+            Figure("allCpu", "  processor time", "ms", total=True),
+            Figure("ten", "  of 10 lines, warm", "ms", 300),
+            Figure("tenCpu", "  processor time", "ms"),
+            Figure("cold", "  the first one, of 10 lines", "ms"),
+            Figure("peak", "  peak memory of the process", "MiB", 1024),
+            Figure("rate", "  mails with 10 lines, one lane", "/s", more=True),
         ),
     ),
     Row(

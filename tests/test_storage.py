@@ -69,7 +69,31 @@ def test_a_lock_that_came_too_late_is_given_back(tmp_path: Path) -> None:
     os.close(descriptor)
 
     with WriteLock(path).held(timeout=10):
-        assert threading.active_count() >= 1
+        pass
+
+
+def test_one_helper_waits_however_often_the_lock_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    lock, before = WriteLock(path), threading.active_count()
+    for _ in range(5):
+        with pytest.raises(StorageUnavailable), lock.held(timeout=0.02):
+            pytest.fail("the lock is not ours")
+    assert threading.active_count() == before + 1
+
+    os.close(descriptor)
+
+    for _ in range(2):
+        with lock.held(timeout=10):
+            pass
+
+
+def test_a_lock_that_cannot_be_opened_is_a_plain_error(tmp_path: Path) -> None:
+    lock = WriteLock(tmp_path / "gone" / "lock")
+
+    with pytest.raises(StorageUnavailable, match="No such file"), lock.held(timeout=1):
+        pytest.fail("there is no lock")
 
 
 def test_a_fork_does_not_inherit_the_lock(tmp_path: Path) -> None:
@@ -159,6 +183,17 @@ def test_a_database_that_is_locked_from_outside_is_a_plain_error(
         assert connection.execute(text("SELECT 1")).scalar() == 1
 
 
+def test_a_damaged_database_is_a_plain_error(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.sqlite3"
+    path.write_bytes(os.urandom(8192))
+    store = installation(create_app(settings_in(tmp_path, f"sqlite:///{path}"))).store
+
+    with pytest.raises(StorageUnavailable, match="not a database"), store.reading():
+        pytest.fail("it cannot be read")
+    with pytest.raises(StorageUnavailable, match="not a database"), store.writing():
+        pytest.fail("it cannot be written")
+
+
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
@@ -178,7 +213,7 @@ def test_no_peer_can_hold_up_the_others_for_long(site: Installation) -> None:
 
 
 @on_postgresql
-@pytest.mark.parametrize("code", ["55P03", "57014", "25P03"])
+@pytest.mark.parametrize("code", ["55P03", "57014", "25P03", "25006", "XX001"])
 def test_what_the_server_gave_up_is_a_plain_error(site: Installation, code: str) -> None:
     fail = f"DO $$ BEGIN RAISE EXCEPTION 'gave up' USING ERRCODE = '{code}'; END $$"
 

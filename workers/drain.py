@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 20.0
 SWEEP_SECONDS = 15.0
+AGAIN_SECONDS = 1.0
 BEAT_SECONDS = 10.0
 # How long one wait for a wake-up may be: a stop or another job is noticed as soon.
 WAIT_SECONDS = 1.0
@@ -37,7 +38,7 @@ class Drainer:
         self._courier = Courier(site, self._process_id)
         self._stopping = threading.Event()
         self._swept = self._beaten = float("-inf")
-        self._held = False
+        self._held = self._failed = False
 
     def drain(self) -> None:
         """Serve for 20 s, or less when another job waits; longer while Redis is away."""
@@ -53,7 +54,8 @@ class Drainer:
                 end = clock.monotonic() + WAIT_SECONDS
 
     def sweep(self) -> None:
-        """Serve every lane that has work; free what the dead held."""
+        """Serve every lane that has work; free what the dead held, and what we hold no more."""
+        self._courier.give_back_forgotten()
         for lane_id in sweep(self.site):
             self._courier.serve(lane_id)
         self._courier.call(self._run_passes)
@@ -130,12 +132,20 @@ class Drainer:
                 self._held = not timekeeping.watch(self.site)
                 processes.beat(self.site, self._process_id)
                 self._beaten = now
-            if now - self._swept >= SWEEP_SECONDS:
-                self._swept = now
+            if self._sweep_is_due(now):
+                self._swept, self._failed = now, True
                 self.sweep()
+                self._failed = False
                 self._watch()
         except TocsinError as error:
             log.warning("the drain goes on without the database: %s", error)
+
+    def _sweep_is_due(self, now: float) -> bool:
+        """Say whether it is time: soon, where the database was away for a sweep or for a lane."""
+        since = now - self._swept
+        if since < AGAIN_SECONDS:
+            return False
+        return since >= SWEEP_SECONDS or self._failed or self._courier.left_something()
 
     def _watch(self) -> None:
         """Mend in Redis what a killed scheduler or a FLUSHALL has lost."""

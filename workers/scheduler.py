@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from flask import Flask
+from redis.exceptions import RedisError
 
 from app import clock
 from app.errors import TocsinError
@@ -59,6 +60,13 @@ def run(app: Flask) -> None:
     site = installation(app)
     client = connect(site.settings)
     keeper, engine = Keeper(site, client), scheduler(client)
+    try:
+        _keep(keeper, engine)
+    except (RedisError, OSError) as error:
+        raise SystemExit(f"the scheduler cannot go on without Redis: {error}") from error
+
+
+def _keep(keeper: Keeper, engine: Any) -> None:
     keeper.tend()
     reach(13)
     move = engine.enqueue_jobs

@@ -1,4 +1,4 @@
-"""The start of the server: settings, lock, ports, Redis, application, set-up, processes."""
+"""The start of the server: settings, lock, database file, ports, Redis, set-up, processes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.orm import configure_mappers
 
-from app import config, logs
+from app import config, database_file, logs
 from app.config import Settings
-from app.errors import DataDirInUse, SettingError, TocsinError
-from workers import ready, runfiles, web
+from app.errors import DatabaseUnusable, DataDirInUse, SettingError, StorageUnavailable, TocsinError
+from workers import children, ready, runfiles, web
 from workers.embedded_redis import EmbeddedRedis
 from workers.listeners import Listeners
 from workers.supervisor import Role, Supervisor
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 WEB_PROCESSES = 2
 OPEN_FILES = 8192
-FAILED, WRONG_SETTING, IN_USE = 1, 2, 3
+FAILED, WRONG_SETTING, IN_USE, NO_DATABASE = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,10 @@ def main() -> int:
         return _refuse(error, WRONG_SETTING)
     except DataDirInUse as error:
         return _refuse(error, IN_USE)
+    except DatabaseUnusable as error:
+        return _refuse(error, NO_DATABASE)
+    except OSError as error:
+        return _refuse(SettingError("TOCSIN_DATA_DIR", f"cannot be used: {error}"), WRONG_SETTING)
     return _supervise(start)
 
 
@@ -62,6 +66,7 @@ def _begin() -> Start:
     settings = config.load()
     logs.configure(settings, "supervisor")
     lock = runfiles.lock(settings.run_dir)
+    database_file.require_sound(settings)
     return Start(settings, Listeners(settings.host, settings.port, WEB_PROCESSES), lock)
 
 
@@ -72,8 +77,6 @@ def _refuse(error: Exception, code: int) -> int:
 
 def _supervise(start: Start) -> int:
     print(f"Tocsin is starting on {start.settings.public_url}", flush=True)
-    if os.geteuid() == 0:
-        log.warning("Running as root; give Tocsin a user of its own")
     _raise_open_files()
     supervisor = Supervisor(start.settings.run_dir, start.enter)
     try:
@@ -92,13 +95,15 @@ def _serve(start: Start, supervisor: Supervisor) -> int:
         redis = EmbeddedRedis(start.settings)
         supervisor.add([redis.role()])
     app = _preload(start.settings)
-    code = supervisor.once("setup", lambda: _prepare(app))
-    if code:
-        return _refuse(RuntimeError("the set-up failed, for the reason above"), FAILED)
+    code = supervisor.once("setup", lambda: _prepare(start.settings, app))
+    if code not in (None, 0, NO_DATABASE):
+        return _refuse(RuntimeError(f"the set-up {children.describe(code)}, see above"), FAILED)
     if code == 0:
+        if os.geteuid() == 0:
+            log.warning("Running as root; give Tocsin a user of its own")
         supervisor.add(_roles(start, app))
         supervisor.run()
-    return 0
+    return code or 0
 
 
 def _preload(settings: Settings) -> Any:
@@ -114,11 +119,16 @@ def _preload(settings: Settings) -> Any:
     return app
 
 
-def _prepare(app: Any) -> None:
+def _prepare(settings: Settings, app: Any) -> None:
     try:
         _module("app.services.setup").prepare(app)
+    except StorageUnavailable as error:
+        where = "the disk of the database" if settings.sqlite else "TOCSIN_DATABASE_URL"
+        told = TocsinError(f"{str(error).rstrip('.?')}. See to {where}, and start again.")
+        raise SystemExit(_refuse(told, NO_DATABASE)) from error
     except TocsinError as error:
-        raise SystemExit(str(error)) from error
+        # Said here and not in the log, so that it is the one line that a refused start prints.
+        raise SystemExit(_refuse(error, NO_DATABASE)) from error
 
 
 def _roles(start: Start, app: Any) -> Iterator[Role]:

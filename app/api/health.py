@@ -28,7 +28,7 @@ def read_health(call: Call) -> Reply:
     answers={200: Readiness, UNAVAILABLE: Readiness},
 )
 def read_readiness(call: Call) -> Reply:
-    """Every check with its figure: database, Redis, worker, scheduler, oldest waiting delivery.
+    """Every check with its figure: database, disk, Redis, worker, scheduler, oldest waiting mail.
 
     Only the database is required: without it the answer is 503.
     """

@@ -17,6 +17,7 @@ from app.errors import (
     Forbidden,
     InUse,
     Invalid,
+    LowDisk,
     NotFound,
     Stale,
     StorageUnavailable,
@@ -107,7 +108,8 @@ def answer(error: TocsinError) -> Response | None:
     if isinstance(error, Invalid):
         return problem(422, _summary(error.faults), faults=error.faults)
     if isinstance(error, StorageUnavailable):
-        detail = f"The database cannot be used now; come again in {error.retry_after} s."
+        why = str(error) if isinstance(error, LowDisk) else "The database cannot be used now."
+        detail = f"{why} Come again in {error.retry_after} s."
         return problem(503, detail, headers={"Retry-After": str(error.retry_after)})
     if isinstance(error, InUse):
         return problem(409, str(error), used_by=error.used_by)

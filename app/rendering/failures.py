@@ -56,31 +56,25 @@ def failure_page(mail: FailureMail, *, attached: bool) -> tuple[str, str]:
 
 
 def _page(mail: FailureMail) -> Page:
+    again, kind = mail.recovered_at, mail.kind
     several = "both" if mail.total == _TWO else f"all {mail.total:,}"
     seen = "the failure" if mail.total == 1 else f"{several} failures"
     return Page(
         headline=headline(mail),
-        tone="good" if _is_over(mail) else "bad",
+        tone="good" if again and kind is Kind.GLOBAL else "bad",
         preheader=_preheader(mail),
-        again=_again(mail),
+        again=moment(again) if again else "",
+        notes=tuple(_unhealed(mail)),
         facts=tuple(_facts(mail)),
         button=f"See {seen} in Tocsin",
     )
 
 
-def _is_over(mail: FailureMail) -> bool:
-    return mail.recovered_at is not None and mail.kind is Kind.GLOBAL
-
-
-def _again(mail: FailureMail) -> str:
-    """Return since when it works again; the entities told of need not be well for that."""
-    if mail.recovered_at is None:
-        return ""
-    told = f"Works again since {moment(mail.recovered_at)}"
-    if _is_over(mail):
-        return f"{told}."
-    listed = "this entity is" if mail.total == 1 else "these entities are"
-    return f"{told}, but no report says that {listed} synchronised."
+def _unhealed(mail: FailureMail) -> Iterator[str]:
+    """Yield what an integration that works again does not say: whether its entities are well."""
+    if mail.recovered_at and mail.kind is Kind.PROCESSING:
+        listed = "this entity is" if mail.total == 1 else "these entities are"
+        yield f"No report has said yet that {listed} synchronised."
 
 
 def _attached(mail: FailureMail) -> str:

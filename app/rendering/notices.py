@@ -37,14 +37,14 @@ def notice(mail: _Notice) -> tuple[str, Page]:
 def _inactivity(mail: InactivityMail) -> tuple[str, Page]:
     over, last = mail.recovered_at, mail.last_activity_at
     length = span((over or mail.now) - mail.silent_since)
-    told = f"had no activity for {length}, works again"
+    told = f"was silent for {length}, works again"
     headline = f"{route(mail)} {told}" if over else f"{route(mail)}: no activity for {length}"
     before = f"last activity {moment(last)}" if last else "no activity so far"
     page = Page(
         headline=headline,
         tone="good" if over else "bad",
         preheader=label(f"{mail.integration}: {before}"),
-        again=f"Works again since {moment(over)}." if over else "",
+        again=moment(over) if over else "",
         says=() if over else (_SILENT,),
         facts=(*_silence(mail), *_origin(mail)),
         button=_INTEGRATION,
@@ -82,7 +82,7 @@ def _recovery(mail: RecoveryMail) -> tuple[str, Page]:
         headline=headline,
         tone="good",
         preheader=label(f"{mail.integration}: {error or mail.why_text}"),
-        again=f"Works again since {moment(mail.recovered_at)}.",
+        again=moment(mail.recovered_at),
         facts=(*facts, *_origin(mail)),
         button=_INTEGRATION,
     )
@@ -142,7 +142,7 @@ def _fallback(mail: FallbackMail) -> tuple[str, Page]:
         headline=headline,
         tone="good" if over else "bad",
         preheader=label(mail.reason) if over else alone,
-        again=f"Works again since {moment(over)}." if over else "",
+        again=moment(over) if over else "",
         says=() if over else (alone,),
         facts=tuple(_outage(mail)),
         button="See what waits in Tocsin" if mail.waiting else _SYSTEM,

@@ -26,7 +26,8 @@ _NEXT_LINE = _END_LINE + _FIRST_LINE
 class Page:
     """What the layout shows; every text clean (see words), `tone` the colour of its bar.
 
-    `again` says since when it works again, or nothing; `says` are sentences before the facts.
+    `again` is the moment since when it works again, or nothing; `notes` come before those of the
+    mail, `says` are sentences before the facts.
     `button` names what the mail links to, `settings` what its settings link is good for.
     """
 
@@ -95,7 +96,7 @@ def render_page(template: str, page: Page, mail: Envelope, **more: Any) -> tuple
     """Return text and HTML of `page` by the templates `<template>.txt` and `<template>.html`."""
     shown = {
         "page": page,
-        "notes": (*page.notes, *map(label, mail.notes)),
+        "notes": (*page.notes, *filter(None, map(label, mail.notes))),
         "link": label(mail.link),
         "settings_link": label(mail.settings_link),
         "public_url": label(mail.public_url),

@@ -88,8 +88,8 @@ class FailureMail(DirectionMail):
 class InactivityMail(DirectionMail):
     """A direction without activity for longer than `limit_minutes`.
 
-    `silent_since` is where the clock started; `last_activity_at` None: there never was any, or it
-    is no longer known. `recovered_at`: it works again since.
+    `silent_since` is where the clock started; `last_activity_at` None: there never was any (not
+    told of a silence that is over). `recovered_at`: it works again since.
     """
 
     last_activity_at: datetime | None

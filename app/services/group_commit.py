@@ -9,13 +9,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from app.clock import monotonic
 from app.errors import StorageUnavailable, TocsinError
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
-TRIES = 5
+# A transaction that waited for so long in vain: the database is held, not merely away for a moment.
+LONG_SECONDS = 5.0
 
 
 class _Waiting(Generic[T, R]):
@@ -59,7 +61,8 @@ class GroupCommit(Generic[T, R]):
 
     `apply` runs one transaction over all items and returns one result each, after the commit; it
     may `fill` them first. When it fails for a batch, each item is tried alone, so that a bad one
-    does not fail its neighbours.
+    does not fail its neighbours. After one that waited long in vain nobody queues behind the next:
+    the callers are threads that others need, for reading.
     """
 
     def __init__(self, name: str, apply: Callable[[Sequence[T]], Sequence[R]], most: int) -> None:
@@ -71,6 +74,8 @@ class GroupCommit(Generic[T, R]):
         self._queue: deque[_Waiting[T, R]] = deque()
         self._wanted = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._outage: str | None = None
+        self._trying = False
 
     def submit(self, item: T, timeout: float) -> R:
         """Return the result of `item`, durable; raises what `apply` raised for it.
@@ -90,6 +95,8 @@ class GroupCommit(Generic[T, R]):
         if self._pid != os.getpid():
             self._reset()  # forked: the parent's thread does not exist here
         with self._wanted:
+            if self._outage is not None and self._trying:
+                raise StorageUnavailable(self._outage)
             self._queue.append(waiting)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -108,7 +115,9 @@ class GroupCommit(Generic[T, R]):
                 while not self._queue:
                     self._wanted.wait()
             if batch := self.take(self._most):
+                self._trying = True
                 self._answer(Batch(self, batch, self._most))
+                self._trying = False
 
     def take(self, most: int) -> list[_Waiting[T, R]]:
         """Take the first of the queue, who will be answered now."""
@@ -122,17 +131,24 @@ class GroupCommit(Generic[T, R]):
         return taken
 
     def _answer(self, batch: Batch[T, R]) -> None:
+        began = monotonic()
         try:
             results = self._apply(batch)
         except TocsinError as error:
+            self._note_outage(error, monotonic() - began)
             self._fail(batch, error)
         except Exception as error:
             log.exception("a batch of %d failed in %s", len(batch), self._name)
             self._fail(batch, error)
         else:
+            self._outage = None
             for waiting, result in zip(batch.waiting, results, strict=True):
                 waiting.result = result
                 waiting.answered.set()
+
+    def _note_outage(self, error: TocsinError, seconds: float) -> None:
+        held = isinstance(error, StorageUnavailable) and seconds >= LONG_SECONDS
+        self._outage = str(error) if held else None
 
     def _fail(self, batch: Batch[T, R], error: Exception) -> None:
         """Try each alone, unless nothing can be stored anyway."""

@@ -30,9 +30,10 @@ UNKNOWN = "unknown, as the database cannot be read"
 
 
 class Alive(Document):
-    """Whether this process can write."""
+    """Whether this process can write; `warning` is there only while there is one."""
 
     status: Literal["ok", "failing"]
+    warning: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Check(Document):
@@ -50,7 +51,7 @@ class Readiness(Document):
 
     status: Literal["ok", "failing"]
     checks: dict[str, Check] = Field(
-        description="database, redis, worker, scheduler, oldestWaiting"
+        description="database, disk, redis, worker, scheduler, oldestWaiting"
     )
 
     @property
@@ -98,7 +99,9 @@ def alive(site: Installation) -> Alive:
     """Return whether this process has committed anything within 10 s; probes where it has not."""
     if not _fresh(site.store):
         _probes.setdefault(site.store, _Probe(site.store)).run()
-    return Alive(status="ok" if _fresh(site.store) else "failing")
+    room = site.store.room
+    warning = f"The disk is nearly full: {room.sentence}." if room.low else None
+    return Alive(status="ok" if _fresh(site.store) else "failing", warning=warning)
 
 
 def _fresh(store: Store) -> bool:
@@ -108,8 +111,8 @@ def _fresh(store: Store) -> bool:
 
 def readiness(site: Installation) -> Readiness:
     """Return every check; never raises StorageUnavailable, it is one of the answers."""
-    checks = {**_database(site), "redis": _redis(site)}
-    order = ("database", "redis", "worker", "scheduler", "oldestWaiting")
+    checks = {**_database(site), "disk": _disk(site.store), "redis": _redis(site)}
+    order = ("database", "disk", "redis", "worker", "scheduler", "oldestWaiting")
     well = all(check.ok for check in checks.values())
     return Readiness(
         status="ok" if well else "failing", checks={name: checks[name] for name in order}
@@ -132,6 +135,12 @@ def _database(site: Installation) -> Mapping[str, Check]:
         "scheduler": _process("scheduler", seen, now),
         "oldestWaiting": _oldest(waiting, oldest, now),
     }
+
+
+def _disk(store: Store) -> Check:
+    """Return the room of the disk; not required, as reading and sending go on without it."""
+    room = store.room
+    return _check(not room.low, room.free, "MB", room.sentence)
 
 
 def _no_database() -> Mapping[str, Check]:

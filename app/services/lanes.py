@@ -17,7 +17,7 @@ from app.models import IS_OPEN, Delivery, Lane, System
 from app.services import preferences
 from app.services.installation import Installation
 from app.services.processes import dead_owners
-from app.services.recovery import give_back_lost
+from app.services.recovery import Held, give_back_lost
 from app.services.sql import patiently
 
 # Longer than any lease can be: one that ends later was made by a clock that has jumped.
@@ -106,12 +106,12 @@ def renew(connection: Connection, lease: Lease) -> bool:
     return bool(done.rowcount)
 
 
-def give_back(site: Installation, lease: Lease) -> None:
+def give_back(site: Installation, lease: Lease | Held) -> None:
     """End the lease; what was claimed and not started is due again. Harmless when it was lost."""
     patiently(lambda: _give_back(site, lease))
 
 
-def _give_back(site: Installation, lease: Lease) -> None:
+def _give_back(site: Installation, lease: Lease | Held) -> None:
     """Write the lane's row before its deliveries, as `claim` does."""
     lane, delivery = Lane.__table__, Delivery.__table__
     with site.store.writing(durable=False) as connection:

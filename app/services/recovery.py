@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from app.domain.kinds import DeliveryState, Verdict
 from app.domain.outcome import is_poison
-from app.models import Attempt, Delivery
+from app.models import Attempt, Delivery, Lane
 from app.services import counts, outbox
+from app.services.installation import Installation
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lane that is owned by its row, and the token of the lease."""
+
+    lane_id: int
+    token: str
+
+
+def held_by(site: Installation, process_id: int) -> list[Held]:
+    """Return what a process owns by the rows of the lanes."""
+    with site.store.reading() as connection:
+        query = select(Lane.id, Lane.lease_token).where(
+            Lane.owner_id == process_id, Lane.lease_token.is_not(None)
+        )
+        return [Held(row.id, row.lease_token) for row in connection.execute(query)]
 
 
 def give_back_lost(connection: Connection, lane_id: int, now: datetime) -> None:

@@ -55,7 +55,7 @@ def test_without_a_database_nothing_is_well_but_everything_answers(
     assert (answer.status_code, answer.get_json()["status"]) == (503, "failing")
     checks = answer.get_json()["checks"]
     assert [name for name, check in checks.items() if check["required"]] == ["database"]
-    assert [name for name, check in checks.items() if check["ok"]] == ["oldestWaiting"]
+    assert [name for name, check in checks.items() if check["ok"]] == ["disk", "oldestWaiting"]
     assert client.get("/metrics").status_code == 503
     assert "nonexistent" not in answer.text
 
@@ -66,7 +66,7 @@ def test_readyz_has_every_check_with_its_figure(client: FlaskClient, site: Insta
     rows.delivery(site, rows.system(site), reported_at=utc_now() - timedelta(hours=1))
     answer = client.get("/readyz")
     checks = answer.get_json()["checks"]
-    assert list(checks) == ["database", "redis", "worker", "scheduler", "oldestWaiting"]
+    assert list(checks) == ["database", "disk", "redis", "worker", "scheduler", "oldestWaiting"]
     for check in checks.values():
         assert set(check) == {"ok", "required", "value", "unit", "text"}
     assert [name for name, check in checks.items() if not check["ok"]] == ["redis"]
@@ -87,6 +87,18 @@ def test_a_worker_that_was_seen_too_long_ago_or_in_the_future_is_not_well(
         "ok": False, "required": False, "value": None, "unit": "s",
         "text": "no scheduler has been seen",
     }  # fmt: skip
+
+
+def test_a_disk_that_is_nearly_full_is_told_with_its_figure(app: Flask, site: Installation) -> None:
+    client, floor = app.test_client(), 1_000_000_000
+    site.store.room.floor = floor
+    checks = client.get("/readyz").get_json()["checks"]
+    assert (checks["disk"]["ok"], checks["disk"]["unit"]) == (False, "MB")
+    assert 0 < checks["disk"]["value"] < floor
+    answer = client.get("/healthz")
+    # Writing works: a supervisor has nothing to mend by a restart.
+    assert (answer.status_code, answer.get_json()["status"]) == (200, "ok")
+    assert f"less than the {floor:,} MB" in answer.get_json()["warning"]
 
 
 def test_of_several_workers_one_that_lives_is_enough(

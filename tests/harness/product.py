@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from redis import Redis
@@ -45,6 +45,19 @@ def _stat(pid: int) -> list[str]:
     return text.rpartition(")")[2].split()
 
 
+def children(parent: int) -> list[int]:
+    """Return the pids of the children of a process."""
+    found = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii")
+    return [int(pid) for pid in found.split()]
+
+
+def _session(leader: int) -> list[int]:
+    """Return the living processes of the session that a process has begun."""
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    found = [pid for pid in pids if (stat := _stat(pid)) and int(stat[3]) == leader]
+    return [pid for pid in found if alive(pid)]
+
+
 class Product:
     """One installation in a directory (a short path, as it holds a unix socket)."""
 
@@ -74,6 +87,29 @@ class Product:
                 start_new_session=True,
             )
         return self._process
+
+    def refuse(self, before: Sequence[str] = ()) -> tuple[int, str]:
+        """Start what must refuse; return its exit code and the one line that says why.
+
+        Fails when it prints more than that, or leaves a process.
+        """
+        process = subprocess.Popen(
+            [*before, sys.executable, "-m", "workers"],
+            cwd=ROOT,
+            env=self.environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            _, said = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()  # the kernel ends its children with it
+            raise
+        assert not _session(process.pid), "a process is left"
+        (line,) = said.splitlines()
+        return process.returncode, line
 
     def start(self, **more: str) -> Product:
         """Start it and wait until every check of /readyz is well."""

@@ -97,6 +97,22 @@ def digest(*failures: FailureLine, **changes: Any) -> FailureMail:
     return failing(**(facts | changes))
 
 
+HOSTILE = [
+    "<script>alert(1)</script><img src=x onerror=alert(1)><!-- ",
+    "\"><a href='javascript:alert(1)'>x</a>",
+    "{{ 7 * 7 }} {% include 'x' %} {# #} ${7*7} %(x)s {0}",
+    "x" * 4_000,
+    "a" + "\u0301" * 1_000,
+    "\u202egpj.exe \u2066 \u202b",
+    "\ud800 \udfff lone",
+    "a\x00b\x1b[2Jc\x07",
+    "👩‍👩‍👧‍👦" * 500,
+    "\n" * 3_999,
+    "]]>&lt;&amp;&#x27;",
+    "",
+    "   ",
+    "-- \r\n.\r\nQUIT",
+]
 ENVELOPE: dict[str, Any] = {
     "delivery_id": "4711",
     "message_id": "<4711@tocsin.example.org>",

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
+from random import Random
 
 import pytest
 
 from app.domain.kinds import Direction
 from app.rendering.failures import TRACE_LINES
-from app.rendering.told import FailureMail
-from tests.rendering.samples import NOW, TRACE, Opened, bug, digest, failing, line
+from app.rendering.mime import Attachment
+from app.rendering.told import FailureLine, FailureMail
+from app.rendering.words import clean
+from tests.rendering.samples import HOSTILE, NOW, TRACE, Opened, bug, digest, failing, line
 
-HOSTILE = [
-    "<script>alert(1)</script><img src=x onerror=alert(1)><!-- ",
-    "\"><a href='javascript:alert(1)'>x</a>",
-    "{{ 7 * 7 }} {% include 'x' %} {# #} ${7*7} %(x)s {0}",
-    "x" * 4_000,
-    "a" + "\u0301" * 1_000,
-    "\u202egpj.exe \u2066 \u202b",
-    "\ud800 \udfff lone",
-    "a\x00b\x1b[2Jc\x07",
-    "👩‍👩‍👧‍👦" * 500,
-    "\n" * 3_999,
-    "]]>&lt;&amp;&#x27;",
-    "",
-    "   ",
-    "-- \r\n.\r\nQUIT",
-]
+PDF = (Attachment("traces.pdf", b"%PDF-1.7"),)
+BAD, GOOD = "border-top:4px solid #d63939", "border-top:4px solid #2fb344"
 FIELDS = ["message", "error_code", "entity_type", "entity_id", "project", "trace"]
 NAMES = ["integration", "system1", "system2", "prefix", "why_text", "delivery_id"]
 
@@ -91,6 +81,31 @@ def test_a_mail_sent_after_the_recovery_says_since_when_it_works_again() -> None
     assert "Works again since 3 Nov 2026, 10:42 UTC." in opened.page.words
     assert "Failing since" not in opened.seen
     assert "(2 hours 10 minutes)" in opened.text
+
+
+@pytest.mark.parametrize(
+    ("failures", "listed"),
+    [((bug(1),), "this entity is"), ((bug(1), bug(2)), "these entities are")],
+)
+def test_a_job_that_works_again_does_not_make_its_entities_well(
+    failures: tuple[FailureLine, ...], listed: str
+) -> None:
+    opened = Opened(digest(*failures, recovered_at=NOW - timedelta(minutes=4)))
+    assert "works again" not in opened.rendered.subject
+    for told in (opened.text, opened.page.words):
+        assert "Works again since 3 Nov 2026, 10:42 UTC." in told
+        assert f"No report has said yet that {listed} synchronised." in told
+    assert BAD in opened.html
+    assert GOOD not in opened.html
+
+
+def test_the_colour_of_a_mail_says_whether_it_fails_still() -> None:
+    assert BAD in Opened(failing()).html
+    assert GOOD in Opened(failing(recovered_at=NOW)).html
+
+
+def test_an_empty_note_is_no_note() -> None:
+    assert Opened(failing(notes=("", " "))).body == Opened(failing()).body
 
 
 def test_notes_stand_in_both_parts() -> None:
@@ -170,6 +185,84 @@ def test_a_trace_that_was_not_loaded_is_named_with_its_length() -> None:
     opened = Opened(failing(failures=(line(trace=None),)))
     assert "The trace (352 lines) is in Tocsin." in opened.text
     assert "The trace (352 lines) is in Tocsin." in opened.page.words
+
+
+LETTERS = "abcdefghij {}()<>&\"'.:/\\\tÄéß日本語👩\u202e\x00\x1b"
+
+
+def trace_of(chance: Random) -> str:
+    """Return a trace of made-up lines, with line ends of every kind."""
+    lines = ["".join(chance.choices(LETTERS, k=chance.randint(0, 120))) for _ in range(20)]
+    return "".join(one + chance.choice(["\n", "\r\n", "\r", "\u2028"]) for one in lines)
+
+
+def unspaced(text: str) -> str:
+    """Return `text` without the spaces and breaks that a program may add."""
+    return re.sub(r"\s", "", text)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_line_of_any_trace_is_told_unless_the_trace_is_included(seed: int) -> None:
+    chance = Random(seed)  # noqa: S311 - the same traces in every run
+    trace = trace_of(chance)
+    said = chance.choice(trace.splitlines())  # a line that the message says is no secret
+    kept = [unspaced(one) for one in trace.splitlines()]
+    kept = [one for one in kept if len(one) >= 4 and one not in unspaced(said)]
+    failure = line(trace=trace, trace_lines=len(trace.splitlines()), message=said)
+    asked = chance.choice(["failing", "digest", "again"])
+    mail = {
+        "failing": failing(failures=(failure,)),
+        "digest": digest(failure, failure),
+        "again": failing(failures=(failure,), recovered_at=NOW, notes=("a note",)),
+    }[asked]
+    attached = (Attachment("traces.pdf", trace.encode()),)
+
+    without = Opened(replace(mail, include_trace=False), attached)
+    everything = unspaced("\n".join((without.seen, without.html, unescape(without.html))))
+    assert [one for one in kept if one in everything] == []
+    # Nothing at all depends on the trace: neither what is said, nor how much of it.
+    bare = replace(failure, trace=None, trace_lines=0)
+    blank = replace(mail, include_trace=False, failures=(bare,) * len(mail.failures))
+    assert without.body == Opened(blank).body
+    # What is looked for would be found.
+    shown = unspaced(Opened(mail).text)
+    assert any(unspaced(clean(one)) in shown for one in trace.splitlines()[:6] if len(one) > 4)
+
+
+@pytest.mark.parametrize(
+    ("mail", "told"),
+    [
+        (failing(), "The error trace is attached as a PDF."),
+        (failing(failures=(line(trace=None),)), "The error trace is attached as a PDF."),
+        (digest(bug(1), bug(2)), "The error traces are attached as a PDF."),
+        (digest(*map(bug, range(9)), total=900), "The error traces are attached as a PDF."),
+    ],
+)
+def test_a_mail_with_the_traces_attached_says_so_once_in_each_part(
+    mail: FailureMail, told: str
+) -> None:
+    opened = Opened(mail, PDF)
+    assert opened.text.count(told) == 1
+    assert opened.page.words.count(told) == 1
+    assert len(list(opened.message.iter_attachments())) == 1
+    assert "attached" not in Opened(mail).seen
+
+
+def test_the_attached_trace_is_named_below_its_head_or_above_a_list() -> None:
+    for part in ("text", "words"):
+
+        def told(mail: FailureMail, part: str = part) -> str:
+            opened = Opened(mail, PDF)
+            return opened.text if part == "text" else opened.page.words
+
+        one, several = told(failing()), told(digest(bug(1), bug(2)))
+        assert one.index("TraceError") < one.index("attached") < one.index("Change or stop")
+        assert several.index("See both") < several.index("attached") < several.rindex("Bug WEB-1")
+
+
+def test_nothing_is_attached_to_a_mail_that_includes_no_trace() -> None:
+    opened = Opened(failing(include_trace=False), PDF)
+    assert opened.body == Opened(failing(include_trace=False)).body
 
 
 # What cannot break it.

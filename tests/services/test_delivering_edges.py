@@ -29,6 +29,8 @@ from app.services.deliver.steps import Start, Step, commit
 from app.services.installation import Installation
 from app.services.preferences import PreferencesBody
 from app.shapes import parse
+from tests.servers.script import DROP, Script
+from tests.servers.sink import Sink
 from tests.services.makers import ACTOR, lane_of, put_system, register, unregister
 from tests.services.spine import (
     Post,
@@ -318,3 +320,35 @@ def test_a_mail_that_was_refused_in_a_pass_waits_for_the_next_pass(site: Install
     (delivery,) = deliveries(site)
     assert (delivery.attempt_count, delivery.due_at) == (1, None)
     assert rows(site, Failure)[0].state is FailureState.OPEN
+
+
+def test_a_mail_that_ends_each_connection_does_not_hold_its_lane_for_good(
+    site: Installation,
+) -> None:
+    with Sink(Script(replies={"DOT": DROP})) as sink:
+        at_once(site, sink.port)
+        report(site, errorCode="A")
+        report(site, errorCode="B")
+        post = Post(site)
+        post.serve()
+        for _ in range(3):
+            post.run_pass()
+
+    assert [mail.attempt_count for mail in deliveries(site)] == [3, 1]
+
+
+def test_what_was_under_way_when_a_worker_ended_is_sent_last_and_alone(
+    site: Installation,
+) -> None:
+    with Sink() as sink:
+        at_once(site, sink.port)
+        for number in range(20):
+            report(site, errorCode=f"E{number}")
+        suspect = deliveries(site)[0].id
+        with site.store.writing() as connection:
+            mine = Delivery.__table__.update().where(Delivery.id == suspect)
+            connection.execute(mine.values(lost_leases=1))
+        Post(site).serve()
+
+    assert len(sink.mails) == 20
+    assert f"X-Tocsin-Delivery: {suspect}\r\n".encode() in sink.mails[-1].body

@@ -14,6 +14,7 @@ from app.services.installation import Installation
 from app.services.lanes import Lease, due, paused
 
 BATCH = 64
+PROBES_OF_ONE = 3
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def _due(connection: Connection, lease: Lease) -> list[int]:
     oldest = (Delivery.due_at, Delivery.id)
     if lease.state is not LaneState.RETRYING:
         return list(connection.scalars(query.order_by(*oldest).limit(BATCH)))
-    # Not always the same one: a mail that ends each connection must not hold the lane for good.
-    query = query.order_by(Delivery.attempt_count, *oldest)
+    # The oldest, but not for ever: a mail that ends each connection must not hold the lane.
+    query = query.order_by(Delivery.attempt_count // PROBES_OF_ONE, *oldest)
     if lease.next_try_at is None:
         # Only what came after the failed try is new, and attempted at once.
         query = query.where(Delivery.id > (lease.held_id or 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from app import clock
@@ -12,10 +12,11 @@ from app.errors import StorageUnavailable, TocsinError
 from app.failpoints import reach
 from app.services import lanes
 from app.services.deliver.claims import take
-from app.services.deliver.content import Endpoint, endpoint, load
+from app.services.deliver.content import Endpoint, Job, endpoint, load
 from app.services.deliver.sending import LaneRun
 from app.services.installation import Installation
 from app.services.lanes import MARGIN_SECONDS, Lease
+from app.services.recovery import held_by
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Courier:
         self._later: dict[int, float] = {}
         self._guard = threading.Lock()
         self._stopping = threading.Event()
+        self._left = threading.Event()
 
     def serve(self, lane_id: int) -> None:
         """Let a thread send what is due in the lane; harmless when one does so already."""
@@ -56,6 +58,21 @@ class Courier:
         for lane_id in ripe:
             self.serve(lane_id)
 
+    def left_something(self) -> bool:
+        """Whether the database was away for a thread since the last call: then sweep soon."""
+        left = self._left.is_set()
+        self._left.clear()
+        return left
+
+    def give_back_forgotten(self) -> None:
+        """Give back the lanes that are ours only by their rows, as the database was away."""
+        for lease in held_by(self._site, self._process_id):
+            with self._guard:
+                # Asked after the rows: a lane that is busy only now has another token by then.
+                busy = lease.lane_id in self._busy
+            if not busy:
+                lanes.give_back(self._site, lease)
+
     def call(self, work: Callable[[], None]) -> Future[None]:
         """Run `work` on a thread of the pool; an error is logged, and the sweep comes again."""
         return self._pool.submit(self._safely, work)
@@ -76,6 +93,7 @@ class Courier:
         try:
             work()
         except StorageUnavailable as error:
+            self._left.set()
             log.warning("the work is left to the sweep: %s", error)
         except Exception:
             log.exception("a thread of the courier failed; the sweep comes again")
@@ -129,8 +147,11 @@ class Courier:
                 if not claimed:
                     break
                 reach(5)
-                run.send(load(self._site, run.refreshed(), claimed), self._stopping)
+                for jobs in _apart(load(self._site, run.refreshed(), claimed)):
+                    run.send(jobs, self._stopping)
         except TocsinError as error:
+            if isinstance(error, StorageUnavailable):
+                self._left.set()
             log.warning("lane %s is left to the sweep: %s", lease.lane_id, error)
             return False
         finally:
@@ -140,3 +161,15 @@ class Courier:
             with self._guard:
                 self._later[lease.lane_id] = clock.monotonic() + PAUSE_SECONDS
         return True
+
+
+def _apart(jobs: Sequence[Job]) -> list[Sequence[Job]]:
+    """Return `jobs` in the parts that are sent one after another.
+
+    What was under way when a worker ended goes last and alone: if it ends this one too, no other
+    mail of the lane is taken for the culprit.
+    """
+    suspects = [job for job in jobs if job.claimed.lost_leases]
+    if not suspects:
+        return [jobs]
+    return [[job for job in jobs if not job.claimed.lost_leases], *([job] for job in suspects)]

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
+from functools import partial
 
 from app import clock
 from app.channels.base import ChannelError, Receipt, Session
@@ -17,7 +18,7 @@ from app.failpoints import reach
 from app.services.deliver.content import Endpoint, Job, endpoint
 from app.services.deliver.ended import Ended
 from app.services.deliver.once import send_once
-from app.services.deliver.steps import Start, Step, Stored, commit
+from app.services.deliver.steps import Start, Step, Stored, commit, keep_trying
 from app.services.deliver.traces import with_pdf
 from app.services.deliver.unsent import end_without_sending
 from app.services.installation import Installation
@@ -144,10 +145,10 @@ class Sender:
             if not self._is_first and not self._helps():
                 return
             while (job := self._run.next_job(stopping)) is not None:
-                if not self._one(job):
+                if not self._one(job, stopping):
                     break
         finally:
-            self._store_last()
+            self._store_last(stopping)
 
     def _helps(self) -> bool:
         """Connect before any mail is at stake: a server may refuse a further connection."""
@@ -157,14 +158,14 @@ class Sender:
             return False
         return True
 
-    def _one(self, job: Job) -> bool:
+    def _one(self, job: Job, stopping: threading.Event) -> bool:
         """Send one job; return whether this connection goes on."""
         if job.mail is None or not job.asked:
             end_without_sending(self._run.site, self._run.lease, job)
             return True
         if job.traced:
             # The verdict before it must not be lost while the PDF is made.
-            self._store_last()
+            self._store_last(stopping)
             job = with_pdf(self._run.site, job, self._run.keep)
         assert job.mail is not None  # noqa: S101 - as above
         start = Start(
@@ -211,9 +212,9 @@ class Sender:
             self._session = system.channel.connect(system.options, system.secrets(self._run.site))
         return self._session
 
-    def _store_last(self) -> None:
+    def _store_last(self, stopping: threading.Event) -> None:
         if self._pending is not None:
-            self._run.step(self._pending, None)
+            keep_trying(partial(self._run.step, self._pending, None), stopping)
             self._pending = None
 
     def close(self) -> None:

@@ -6,7 +6,8 @@ it (delivery.md, The promise); steps of all lanes of a process share their commi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,8 +15,9 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, bindparam
 
-from app.clock import utc_now
+from app.clock import monotonic, utc_now
 from app.domain.kinds import DeliveryState
+from app.errors import StorageUnavailable
 from app.models import Attempt, Delivery
 from app.services import counts
 from app.services.deliver.ended import Ended
@@ -27,6 +29,9 @@ from app.services.sql import patiently
 
 MOST_STEPS = 64
 WAIT_SECONDS = 30.0
+# How long a verdict is kept for a database that is away; after that its mail may be sent twice.
+KEPT_SECONDS = 60.0
+RETRY_SECONDS = 0.5
 
 # What every mail needs is built once: building a statement costs more than running it.
 _STARTED = (
@@ -85,6 +90,22 @@ def commit(site: Installation, step: Step) -> Stored:
         made = GroupCommit("steps", partial(_apply, site), MOST_STEPS)
         committer = _committers.setdefault(site.store, made)
     return committer.submit(step, WAIT_SECONDS)
+
+
+def keep_trying(store: Callable[[], Stored], stopping: threading.Event) -> None:
+    """Store a verdict, which nobody else knows, waiting for a database that is away.
+
+    Raises StorageUnavailable after 60 s, and at a stop.
+    """
+    deadline = monotonic() + KEPT_SECONDS
+    while True:
+        try:
+            store()
+        except StorageUnavailable:
+            if stopping.wait(RETRY_SECONDS) or monotonic() >= deadline:
+                raise
+        else:
+            return
 
 
 def _apply(site: Installation, steps: Sequence[Step]) -> Sequence[Stored]:

@@ -22,8 +22,10 @@ def submit(site: Installation, report: Report) -> Answer:
     """Store `report` in the next shared commit and return its answer once it is durable.
 
     Idempotent by `report.client_id`. Raises Conflict (the id was used with another body), NotFound
-    (unknown integration that may not be made), StorageUnavailable.
+    (unknown integration that may not be made), StorageUnavailable, LowDisk.
     """
+    if site.store.sqlite:
+        site.store.room.require()
     result = _committer(site).submit(prepare(report), WAIT_SECONDS)
     if isinstance(result, TocsinError):
         raise result
