@@ -31,13 +31,15 @@ MOST_AUDITED = 100
 _SETTINGS = {"system", "include_error_trace", "same_for_backward", "tell_recovery", "forward"}
 
 
-def register(site: Installation, actor: str, body: BulkBody) -> int | None:
+def register(
+    site: Installation, actor: str, body: BulkBody, seconds: float = SECONDS
+) -> int | None:
     """Register all that `body` means and that is not registered; returns the job, None: nothing.
 
-    Up to 50 are done when this returns, unless that took a second; otherwise a worker does them.
+    Up to 50 are done when this returns, unless that took `seconds`; otherwise a worker does them.
     Raises Invalid. Harmless when repeated: those that are registered by then are skipped.
     """
-    until = monotonic() + SECONDS
+    until = monotonic() + seconds
     with site.store.viewing() as session:
         system = _system(session, body)
         keys = keys_of(session.connection(), body)

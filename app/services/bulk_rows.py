@@ -27,7 +27,6 @@ _FOUND = (
     select(
         Integration.id,
         Integration.key,
-        Integration.created_at,
         Registration.id.label("registration_id"),
         Registration.active,
     )

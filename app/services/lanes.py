@@ -46,13 +46,15 @@ class Lease:
     seconds: float
 
 
-def claim(site: Installation, lane_id: int, process_id: int, seconds: float) -> Lease | None:
+def claim(
+    site: Installation, lane_id: int, process_id: int, seconds: float, token: str | None = None
+) -> Lease | None:
     """Take the lane for `seconds`, or return None: somebody owns it, or its sending is paused.
 
     What a lost owner held is given back in the same transaction; a delivery that lost its owner
     in mid-attempt too often is quarantined.
     """
-    lane, now, token = Lane.__table__, utc_now(), secrets.token_hex(16)
+    lane, now, token = Lane.__table__, utc_now(), token or secrets.token_hex(16)
     with site.store.writing(durable=False) as connection:
         if preferences.load(connection).paused:
             return None

@@ -123,30 +123,30 @@ def _refused(
         elif row.active:
             yield key, (Conflict, ALREADY)
         elif row.registration_id is None:
-            at, system = former.get(key, (row.created_at, None))
-            if system is None or at < row.created_at:
-                yield key, (NotFound, _NEVER)
-            else:
-                yield key, (Conflict, _gone(system))
+            gone = former.get(key)
+            yield key, (NotFound, _NEVER) if gone is None else (Conflict, _gone(gone))
 
 
 def _gone(system: str) -> str:
     return f"its settings went with the system {system!r}, which was deleted; register it anew"
 
 
-def _former_systems(change: Change, keys: Sequence[str]) -> dict[str, tuple[Any, str]]:
-    """Return when each was unregistered last, and from which system; the audit log remembers."""
+def _former_systems(change: Change, keys: Sequence[str]) -> dict[str, str]:
+    """Return which system each was unregistered from last; the audit log remembers."""
     query = (
-        select(Audit.subject_name, Audit.at, Audit.before)
+        select(Audit.subject_name, Audit.before)
+        .join(Integration, Integration.key == Audit.subject_name)
         .where(
             Audit.subject_kind == REGISTRATIONS.kind,
             among(change.session.connection(), Audit.subject_name, keys),
             Audit.action == REGISTRATIONS.actions[2],
+            # An integration of the same key that was deleted was another one.
+            Audit.at >= Integration.created_at,
         )
         .order_by(Audit.id)
     )
     rows = change.session.execute(query)
-    return {row.subject_name: (row.at, str((row.before or {}).get("system"))) for row in rows}
+    return {row.subject_name: str((row.before or {}).get("system")) for row in rows}
 
 
 def _audit(change: Change, keys: Sequence[str], deliveries: int) -> None:

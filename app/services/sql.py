@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Subquery,
     Table,
+    TableValuedAlias,
     bindparam,
     func,
     literal,
@@ -144,7 +145,7 @@ def among(connection: Connection, column: Any, values: Values) -> ColumnElement[
     In an `IN (…)` each of them costs 15 µs, and that under SQLite's write lock.
     """
     if connection.dialect.name == "sqlite":
-        condition: ColumnElement[bool] = column.in_(select(listed(connection, values).c.value))
+        condition: ColumnElement[bool] = column.in_(select(_json(values).c.value))
         return condition
     # Not IN (SELECT …), for which PostgreSQL would rather read the whole table.
     return cast(ColumnElement[bool], column == func.any(_array(values)))
@@ -153,13 +154,15 @@ def among(connection: Connection, column: Any, values: Values) -> ColumnElement[
 def listed(connection: Connection, values: Values) -> Subquery:
     """Return `values` as a table of `place`, from 0 on, and `value`, in one parameter."""
     if connection.dialect.name == "sqlite":
-        rows = func.json_each(literal(json.dumps(list(values)), String)).table_valued(
-            "key", "value"
-        )
+        rows = _json(values)
         return select(rows.c.key.label("place"), rows.c.value).subquery()
     found = func.unnest(_array(values)).table_valued("value", with_ordinality="nth")
     found = found.render_derived()
     return select((found.c.nth - 1).label("place"), found.c.value).subquery()
+
+
+def _json(values: Values) -> TableValuedAlias:
+    return func.json_each(literal(json.dumps(list(values)), String)).table_valued("key", "value")
 
 
 def _array(values: Values) -> ColumnElement[Any]:

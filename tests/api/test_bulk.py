@@ -37,6 +37,18 @@ def post(client: FlaskClient, *keys: str, **settings: Any) -> Any:
     return client.post(BULK, json=body)
 
 
+def done(client: FlaskClient, site: Installation, answer: Any) -> Any:
+    """Return what a bulk of a few did, although a busy machine may have taken a second for it."""
+    if answer.status_code == 202:
+        work(site)
+        rows = client.get(f"{answer.headers['Location']}/rows").get_json()["items"]
+        skipped = [row for row in rows if row.pop("outcome") == "skipped"]
+        registered = [row["key"] for row in rows if row not in skipped]
+        return {"registered": registered, "skipped": skipped}
+    assert answer.status_code == 200, answer.text
+    return answer.get_json()
+
+
 def queued(client: FlaskClient, site: Installation, number: int) -> str:
     """Ask for so many integrations, more than are done at once; return the path of the job."""
     keys = [f"job-{n:03}" for n in range(number)]
@@ -58,8 +70,7 @@ def test_a_few_are_registered_at_once(client: FlaskClient, site: Installation) -
 
     answer = post(client, "jira", "erp", "nobody", "jira")
 
-    assert answer.status_code == 200
-    assert answer.get_json() == {
+    assert done(client, site, answer) == {
         "registered": ["jira"],
         "skipped": [
             {"key": "erp", "reason": "already registered"},
@@ -144,10 +155,11 @@ def test_a_filter_means_all_that_match(client: FlaskClient, site: Installation) 
     register(site, "erp")
 
     answer = client.post(BULK, json={"filter": {"q": "JIRA"}, "registration": SETTINGS})
-    assert answer.get_json()["registered"] == ["jira"]
-    assert [row["key"] for row in answer.get_json()["skipped"]] == ["erp"]
+    found = done(client, site, answer)
+    assert found["registered"] == ["jira"]
+    assert [row["key"] for row in found["skipped"]] == ["erp"]
     answer = client.post(BULK, json={"filter": {}, "registration": SETTINGS})
-    assert answer.get_json()["registered"] == ["crm"]
+    assert done(client, site, answer)["registered"] == ["crm"]
     answer = client.post(BULK, json={"filter": {"registered": False}, "registration": SETTINGS})
     assert (answer.status_code, answer.get_json()) == (200, {"registered": [], "skipped": []})
     assert client.get("/api/v1/jobs").get_json()["items"][0]["total"] == 3
@@ -171,7 +183,7 @@ def test_everything_is_on_and_the_same_for_both_directions(client: FlaskClient) 
 def test_what_a_single_registration_may_say_is_taken(client: FlaskClient) -> None:
     forward = FORWARD | {"global": {"enabled": True}, "processing": {"enabled": True}}
     answer = post(client, "jira", forward=forward, sameForBackward=True, backward=None)
-    assert answer.status_code == 200
+    assert answer.status_code in (200, 202)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +251,7 @@ def test_each_hostile_value_is_taken_as_it_is_or_refused(client: FlaskClient, va
     ]
     for path, body in bodies:
         answer = client.post(path, data=json.dumps(body), content_type="application/json")
-        assert answer.status_code in (200, 400, 422), (path, body, answer.text)
+        assert answer.status_code in (200, 202, 400, 422), (path, body, answer.text)
 
 
 def test_an_integration_may_be_called_like_an_endpoint(
@@ -257,7 +269,7 @@ def test_an_integration_may_be_called_like_an_endpoint(
 
 def test_who_may_operate_may_register_in_bulk_and_undo(app: Flask, site: Installation) -> None:
     operator, reader = client_with(app, "operate"), client_with(app, "read")
-    assert post(operator, "jira").status_code == 200
+    done(operator, site, post(operator, "jira"))
     unregister(site)
     assert operator.post("/api/v1/registrations/jira/restore").status_code == 200
     assert operator.post(RESTORE, json={"integrations": ["jira"]}).status_code == 200

@@ -11,6 +11,7 @@ from itertools import count
 
 import pytest
 
+from app import failpoints
 from tests.harness.books import assert_stored_once, wait_until_told
 from tests.harness.client import Api
 from tests.harness.mails import Post
@@ -40,6 +41,8 @@ POINTS = {
     15: ("worker", IN_WORKER),
     16: ("worker", IN_WORKER),
 }
+# In a Test, which is not sent again: test_trials.py.
+ELSEWHERE = {17}
 AT_ONCE, WITH_PASS = 8, 3
 # These lie in a job: more than is done at once, so that a worker does it.
 OF_A_JOB, ROWS = (15, 16), 51
@@ -82,6 +85,10 @@ def _register_in_bulk(api: Api, hit: int) -> None:
     assert api.get(f"/jobs/{job}")["counts"] == {"registered": ROWS, "skipped": 0}
     registered = [row["integration"] for row in api.items("/registrations")]
     assert sorted(key for key in registered if key in set(keys)) == sorted(keys)
+
+
+def test_no_point_is_left_out() -> None:
+    assert POINTS.keys() | ELSEWHERE == failpoints.POINTS.keys()
 
 
 @pytest.mark.parametrize("point", POINTS, ids=str)

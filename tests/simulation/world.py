@@ -25,7 +25,6 @@ from tests.services.spine import Post
 from tests.simulated import Simulated
 
 START = datetime(2031, 3, 1, tzinfo=UTC)
-STEP = timedelta(hours=2)
 DOWN = {"CONNECT": "421 4.3.2 Service not available"}
 
 
@@ -46,6 +45,7 @@ class World:
         simulated.reaches(START)
         self.post = Post(site)
         self.arrived: list[Arrived] = []
+        self.hours: list[float] = []
         self._sinks: list[tuple[Sink, int]] = []
 
     @property
@@ -72,15 +72,18 @@ class World:
         forward = {"recipients": [f"{key}@corp.example"], "global": settings}
         register(self.site, key, system, forward=forward)
 
-    def until(self, hour: float, each: Callable[[float], None] = lambda _: None) -> None:
-        """Let time pass up to `hour`; `each` is told every hour that is reached."""
+    def until(
+        self, hour: float, step: float, each: Callable[[float], None] = lambda _: None
+    ) -> None:
+        """Let time pass up to `hour` in steps; `each` is told every hour that is reached."""
         while self.hour < hour:
-            self.simulated.passes(seconds=STEP.total_seconds())
+            self.simulated.passes(hours=step)
             each(self.hour)
             self.work()
 
     def work(self) -> None:
         """Do what a worker does by itself."""
+        self.hours.append(self.hour)
         assert timekeeping.watch(self.site), "time has passed, it has not jumped"
         processes.beat(self.site, self.post.process_id)
         sweep(self.site)

@@ -24,6 +24,8 @@ CLEAR_LOGIN = LOGIN | {"allowAuthWithoutTls": True}
 FINAL = {"delivered", "dead", "cancelled"}
 # More than a worker has threads that send (app/services/deliver/run.py).
 CROWD = 40
+# Much less than the TimeOut of the systems that hang.
+SOON = 15
 
 Document = dict[str, Any]
 
@@ -130,6 +132,7 @@ def test_the_password_of_a_draft_is_used_and_is_nowhere_afterwards(
     assert "Secretive" in parse(envelope.content)["Subject"]
     api.sure("GET", "/systems/Secretive").of(404)
     shown = [str(api.items("/deliveries", kind="test")), str(found), str(refused), asked.text]
+    assert [where for where, content in kept(running) if b"through Secretive" in content]
     for needle in needles(PASSWORD, "tocsin"):
         assert not [text for text in shown if needle.decode() in text]
         assert not [where for where, content in kept(running) if needle in content], needle
@@ -336,7 +339,7 @@ def test_a_crowd_of_tests_that_hang_holds_up_no_other_mail(api: Api, post: Post)
 
         for number in range(3):
             api.fail("beside", errorCode=f"E{number}")
-            post.wait(number + 1, 5)
+            post.wait(number + 1, SOON)
 
         hole.script.black_hole = False
         eventually("the end of the crowd", lambda: _all_ended(api, hole, crowd))

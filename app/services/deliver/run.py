@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,6 +37,7 @@ class Courier:
         self._guard = threading.Lock()
         self._stopping = threading.Event()
         self._left = threading.Event()
+        self._tokens: set[str] = set()
 
     def serve(self, lane_id: int) -> None:
         """Let a thread send what is due in the lane; harmless when one does so already."""
@@ -67,10 +69,7 @@ class Courier:
     def give_back_forgotten(self) -> None:
         """Give back the lanes that are ours only by their rows, as the database was away."""
         for lease in held_by(self._site, self._process_id):
-            with self._guard:
-                # Asked after the rows: a lane that is busy only now has another token by then.
-                busy = lease.lane_id in self._busy
-            if not busy:
+            if lease.token not in self._tokens:
                 lanes.give_back(self._site, lease)
 
     def call(self, work: Callable[[], None]) -> Future[None]:
@@ -121,8 +120,17 @@ class Courier:
         system = self._endpoint(lane_id)
         if system is None or not lanes.has_work(self._site, lane_id):
             return False
+        token = secrets.token_hex(16)
+        # Known from before it is stored until it was given back: what is not known is forgotten.
+        self._tokens.add(token)
+        try:
+            return self._own(lane_id, system, token)
+        finally:
+            self._tokens.discard(token)
+
+    def _own(self, lane_id: int, system: Endpoint, token: str) -> bool:
         seconds = system.longest + MARGIN_SECONDS
-        lease = lanes.claim(self._site, lane_id, self._process_id, seconds)
+        lease = lanes.claim(self._site, lane_id, self._process_id, seconds, token)
         if lease is None:
             return False
         reach(4)

@@ -189,8 +189,11 @@ def _standing(connection: Connection, mail_id: int) -> Standing:
     """
     row = select(Delivery.state).where(Delivery.id == mail_id)
     state = connection.scalar(row)
-    if state is None or state in (DeliveryState.CANCELLED, DeliveryState.DEAD):
+    if state in (DeliveryState.CANCELLED, DeliveryState.DEAD):
         return Standing(waits=False, sent=None)
+    if state is None:
+        # Pruned, so it was delivered: one that did not go would have been forgotten.
+        return Standing(waits=False, sent=True)
     waits = row.where(Delivery.state == DeliveryState.PENDING).with_for_update(skip_locked=True)
     if connection.scalar(waits) is None:
         return Standing(waits=False, sent=True)
