@@ -1,17 +1,22 @@
 """What all tests share: both databases, an installation, a client, and no way to the outside.
 
 A test that takes `database`, `site` or `client` runs twice, as [sqlite] and as [postgresql].
+`make test` runs several at a time, in processes of their own; a test that takes `alone` has the
+machine to itself.
 """
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import ipaddress
+import os
 import shutil
 import sys
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -55,10 +60,10 @@ class Postgresql:
 
             self.server = get_server(directory / "pg", cleanup_mode="delete")
         # Speed: the tests that need durability kill processes, not the machine.
-        self.run("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET max_connections = 300")
+        self.run("ALTER SYSTEM SET fsync = off")
         self.run("SELECT pg_reload_conf()", f"CREATE DATABASE {TEMPLATE}")
         self._numbers = count(1)
-        self._shared: str | None = None
+        self._shared: psycopg.Connection[Any] | None = None
         app = create_app(settings_in(directory, self.url(TEMPLATE)))
         prepare(app)
         installation(app).store.engine.dispose()
@@ -83,9 +88,17 @@ class Postgresql:
         """Return the address of the shared database with every table empty."""
         if self._shared is None:
             self.run(f"CREATE DATABASE {SHARED} TEMPLATE {TEMPLATE}")
-            self._shared = self.url(SHARED)
-        self.run(_END_OTHERS, _EMPTY, database=SHARED)
-        return self._shared
+            # Kept, since a new connection takes six times as long as what it is for.
+            self._shared = psycopg.connect(self.url(SHARED), autocommit=True)
+        self._shared.execute(_END_OTHERS)
+        self._shared.execute(_EMPTY)
+        return self.url(SHARED)
+
+    def stop(self) -> None:
+        """End the server and remove what it stored."""
+        if self._shared is not None:
+            self._shared.close()
+        self.server.cleanup()
 
 
 _END_OTHERS = """
@@ -133,7 +146,7 @@ def postgresql(shared_directory: Path) -> Iterator[Postgresql]:
     """The PostgreSQL of the session, started at first use."""
     server = Postgresql(shared_directory)
     yield server
-    server.server.cleanup()
+    server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -216,12 +229,52 @@ def client(app: Flask) -> FlaskClient:
     return made
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Note on each test which database it runs on."""
+@pytest.fixture(scope="session", autouse=True)
+def attendance(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int | None]:
+    """The lock that says that a process beside others has tests to run; held until it ends."""
+    if worker_id == "master":  # it runs all of them by itself
+        yield None
+        return
+    common = os.open(tmp_path_factory.getbasetemp().parent, os.O_RDONLY)
+    fcntl.flock(common, fcntl.LOCK_SH)
+    yield common
+    os.close(common)
+
+
+@pytest.fixture(scope="session")
+def alone(attendance: int | None) -> None:
+    """The machine to itself, for what is timed: waits until all others have ended."""
+    if attendance is not None:
+        fcntl.flock(attendance, fcntl.LOCK_EX)
+
+
+def _group(item: pytest.Item) -> str | None:
+    """Return what the test shares with others, so that one process runs them all."""
+    names = getattr(item, "fixturenames", ())
+    if "alone" in names:
+        return "alone"
+    return f"running-{_database(item)}" if "running" in names else None
+
+
+def _database(item: pytest.Item) -> str:
+    spec = getattr(item, "callspec", None)
+    return str(spec.params.get("database", "none")) if spec else "none"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+    """Note on each test its database and group; what takes long begins, `alone` is the end."""
     for item in items:
-        spec = getattr(item, "callspec", None)
-        name = spec.params.get("database", "none") if spec else "none"
-        item.user_properties.append(("database", name))
+        item.user_properties.append(("database", _database(item)))
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    yield
+    items.sort(key=lambda item: ((group := _group(item)) == "alone", group is None))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives to the end: modules and items, most of all objects."""
+    gc.freeze()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -78,6 +78,7 @@ def _p99(values: list[float]) -> float:
     return quantiles(values, n=100)[-1]
 
 
+@pytest.mark.usefixtures("alone")
 def test_intake_does_not_wait_for_a_redis_that_is_away(
     installed: Product, post: Post, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_intake_does_not_wait_for_a_redis_that_is_away(
         installed.stop()
 
 
+@pytest.mark.usefixtures("alone")
 def test_intake_does_not_wait_for_a_redis_that_is_frozen(product: Product, post: Post) -> None:
     api = product.api
     _register(api, post)

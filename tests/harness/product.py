@@ -1,34 +1,50 @@
 """The real product as real processes: started, asked, killed, checked; always ended.
 
-Nothing here knows the inside: environment, pid files, HTTP, Redis and the command line.
+Nothing here knows the inside: environment, pid files, HTTP, Redis and the command line. (A check
+runs the command in this process; a process of its own would load everything anew each time.)
 """
 
 from __future__ import annotations
 
 import http
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 
 from redis import Redis
 
-from app import clock
+from app import clock, config, create_app
+from app.services.installation import installation as site_of
 from tests.harness.client import BROKEN, Api
 from tests.harness.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = ("redis-1", "web-1", "web-2", "worker-1", "scheduler-1")
 
+# Ports below those that the kernel gives out by itself; each worker of `make test` has a range.
+FIRST_PORT, PORTS, RANGES = 12_000, 2_000, 10
+_begin = FIRST_PORT + PORTS * (
+    int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % RANGES
+)
+_ports = islice(cycle(range(_begin, _begin + PORTS)), secrets.randbelow(PORTS), None)
+
 
 def free_port() -> int:
-    """Return a port of loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of loopback that is free now, and that nobody else is told meanwhile."""
+    while True:
+        port = next(_ports)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def alive(pid: int) -> bool:
@@ -134,14 +150,10 @@ class Product:
         return took
 
     def clean_up(self) -> None:
-        """End whatever is left."""
+        """End whatever is left: by a kill, since a test of stopping says stop()."""
         self.api.close()
         if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.kill_all()
+            self.kill_all()
 
     @property
     def output(self) -> str:
@@ -222,24 +234,26 @@ class Product:
 
     def check(self) -> None:
         """Fail when `flask tocsin check` finds a broken invariant."""
-        self.checking()()
+        app = create_app(config.load(self.environ))
+        try:
+            result = app.test_cli_runner().invoke(args=["tocsin", "check"])
+        finally:
+            site_of(app).store.engine.dispose()
+        assert (result.exit_code, result.output) == (0, "0 violations\n"), result.output
 
-    def checking(self) -> Callable[[], None]:
-        """Begin a check; call what is returned for its end."""
-        command = subprocess.Popen(
-            [sys.executable, "-m", "flask", "--app", "wsgi", "tocsin", "check"],
+    def flask(self, *arguments: str) -> str:
+        """Run `flask …` on the installation, as a process; return what it printed."""
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
+        return subprocess.run(
+            command,
             cwd=ROOT,
             env=self.environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )
-
-        def end() -> None:
-            output, _ = command.communicate(timeout=PATIENCE)
-            assert (command.returncode, output) == (0, "0 violations\n"), output
-
-        return end
+            timeout=PATIENCE,
+            check=True,
+        ).stdout
 
     # Fail points
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from statistics import median, quantiles
 
+import pytest
+
 from tests.harness.client import Api
 from tests.harness.mails import Post, post_office
 from tests.harness.product import Product
@@ -44,6 +46,7 @@ class _Hole:
         )
 
 
+@pytest.mark.usefixtures("alone")
 def test_two_black_holes_leave_the_p95_of_a_third_lane_alone(product: Product, post: Post) -> None:
     api = product.api
     api.mail_system("Good", post.port)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from app import clock
 from app.sockets import reachable
+from tests.harness.product import free_port
 
 # Generous, since a busy machine is slow; a test that passes waits only as long as it must.
 PATIENCE = 40.0
@@ -36,13 +37,6 @@ def alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"
-
-
-def free_port() -> int:
-    """Return a port of loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ask_redis(path: Path, command: str) -> bytes:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import SettingError
+from tests.harness.product import free_port
 from tests.workers.conftest import Launch
-from tests.workers.helpers import free_port
 from workers import runfiles
 from workers.listeners import Listeners
 from workers.ready import age, failing, unready

@@ -113,6 +113,7 @@ def test_what_does_not_stop_in_time_is_killed(supervise: Launch) -> None:
     assert not alive(worker)
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_second_ctrl_c_kills_at_once_but_a_doubled_one_does_not(supervise: Launch) -> None:
     server = supervise("deaf")
     wait_for("the worker", (server.data_dir / "deaf").exists)

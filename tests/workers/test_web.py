@@ -11,8 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.harness.product import free_port
 from tests.workers.conftest import Launch
-from tests.workers.helpers import Running, free_port
+from tests.workers.helpers import Running
 from workers.web import MAX_BODY
 
 
