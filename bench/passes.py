@@ -27,11 +27,12 @@ MEANWHILE, AFTERWARDS = 20_000, 10_000  # reports, more than are sent in the tim
 SENDING_SECONDS = 3.0
 LOOK_SECONDS = 0.02
 QUIET_SECONDS = 2.0
-SILENT = 10  # as in bench.waiting, every so manieth
+FAILURES = 10  # of each integration
+SILENT = 10  # every so manieth integration is
 
 
 def dispatch(bench: Bench, size: int) -> Figures:
-    """Run a pass over `size` registrations and ten failures of each; then watch the sending."""
+    """Run a pass over `size` registrations with failures of each; then watch the sending."""
     installation = bench.install()
     with Sink() as sink:
         _fill(installation, size, sink.port)
@@ -82,7 +83,7 @@ def _reports(count: int, integrations: int) -> Iterator[bytes]:
 
 
 def _pass(ask: Ask, size: int) -> float:
-    """Ask for a pass, wait for its end, and return the seconds from the first to the second."""
+    """Ask for a pass and return the seconds until it is done; it must have told everybody."""
     began = monotonic()
     run = ask("POST", "/dispatch-runs", {})["id"]
     while (document := ask("GET", f"/dispatch-runs/{run}"))["state"] != "done":

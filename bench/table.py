@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench import bulk, intake, mails, passes, pdf, standing
+from bench import bulk, intake, mails, passes, pdf, pruning, standing
 from bench.rows import Figure, Figures, Row
 
 ROWS = (
@@ -126,6 +126,18 @@ ROWS = (
             Figure("cold", "  the first one, of 10 lines", "ms"),
             Figure("peak", "  peak memory of the process", "MiB", 1024),
             Figure("rate", "  mails with 10 lines, one lane", "/s", more=True),
+        ),
+    ),
+    Row(
+        "prune",
+        20_000,
+        pruning.beside_intake,
+        (
+            Figure("rate", "old rows pruned while reports come", "/s", more=True),
+            Figure("longest", "  longest wait of a report meanwhile", "ms", 100),
+            Figure("p99", "  99 of 100", "ms"),
+            Figure("longestAfter", "  longest wait without a prune", "ms"),
+            Figure("p99After", "  99 of 100", "ms"),
         ),
     ),
     Row(

@@ -26,10 +26,10 @@ from app.services.intake.recording import prepare, record
 from app.services.intake.reports import Answer, FailureBody, Report
 from app.services.sql import chunks
 from bench import many
+from bench.passes import FAILURES, SILENT
 from bench.product import KEY
 from bench.reports import HELD, key, system
 
-FAILURES, SILENT = 10, 10
 AT_ONCE = 100  # integrations in a batch of reports
 MINUTES = 60
 FIRST_KEY = 1

@@ -64,7 +64,8 @@ class Delivery(Model):
 
     `started`: its attempt row is written and has no verdict yet. `lost_leases` counts the leases
     that ended so. Server, options and recipients are not kept here: they are read when it is sent.
-    `recovered_at`: activity returned while it waited. `about_system_id`: the failing system that a
+    `recovered_at`: activity returned while it waited. `silent_since` and `limit_minutes` are what
+    an inactivity mail tells. `about_system_id`: the failing system that a
     fallback message tells of. `draft`: the values of an unsaved test, sealed, until its verdict.
     `lane_id` null: a test; `system_id` 0: of a system that was never saved.
     """
@@ -137,6 +138,8 @@ class Delivery(Model):
     lease_until: Mapped[MaybeTime]
     parent_id: Mapped[MaybeId]
     recovered_at: Mapped[MaybeTime]
+    silent_since: Mapped[MaybeTime]
+    limit_minutes: Mapped[int | None]
     about_system_id: Mapped[MaybeId]
     draft: Mapped[str | None] = mapped_column(Text)
 

@@ -17,7 +17,7 @@ from app.services.bulk_shape import BulkRegistrationBody
 from app.services.integrations import lock_directions
 from app.services.named import Change
 from app.services.registration_shape import columns, settings
-from app.services.registrations import begun, readdress
+from app.services.registrations import begun, readdress, watch_anew
 from app.services.sql import among
 
 ALREADY = "already registered"
@@ -54,6 +54,7 @@ def register_some(change: Change, wish: Wish, keys: Sequence[str]) -> Mapping[st
     skipped |= {key: missing(key) for key in {*keys}.difference(row.key for row in found)}
     chosen = [row for row in found if not row.active]
     lock_directions(change.session, *(row.id for row in chosen))
+    watch_anew(connection, [row.id for row in chosen])
     _insert(change, wish, [row.id for row in chosen if row.registration_id is None])
     _revive(change, wish, [row for row in chosen if row.registration_id is not None])
     return skipped

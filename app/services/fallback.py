@@ -24,6 +24,7 @@ _UNTOLD = (
         Lane.id,
         Lane.system_id,
         Lane.since,
+        Lane.error_text,
         System.name,
         System.fallback_id,
         _STAND_IN.id.label("stand_in"),
@@ -58,7 +59,7 @@ def _queue(connection: Connection, row: Any, now: datetime) -> int:
         lane_id=row.stand_in,
         about_system_id=row.system_id,
         why=Why.FALLBACK,
-        why_text=f"{row.name} cannot deliver, and names this system as its fallback.",
+        why_text=f"{row.name} cannot deliver: {row.error_text}",
         episode_since=row.since,
         due_at=now,
     )

@@ -177,8 +177,11 @@ def _new(change: Change, key: str) -> Integration:
 
 
 def _activate(row: IntegrationDirection, active: bool, now: datetime) -> None:
+    """Switch a direction; what failed while it was inactive counts for nothing afterwards."""
     if active and not row.active:
-        row.activated_at, row.silent_episode = now, None
+        row.activated_at = now
+        row.count = row.occurrences = 0
+        row.episode_since = row.silent_episode = row.told_delivery_id = None
     row.active = active
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 from app.clock import unsteady, utc_now
 from app.domain.kinds import DeliveryKind, DeliveryState, LaneState
 from app.errors import NotFound
-from app.models import IS_OPEN, Delivery, Lane, System
+from app.models import Delivery, Lane, System
 from app.services import preferences
 from app.services.installation import Installation
 from app.services.processes import dead_owners
@@ -204,17 +204,6 @@ def allow_probe(connection: Connection, lane_ids: Iterable[int], now: datetime) 
         table.update()
         .where(table.c.id.in_(list(lane_ids)), table.c.state == LaneState.RETRYING)
         .values(next_try_at=now)
-    )
-
-
-def forget_empty(connection: Connection, now: datetime) -> None:
-    """Make a failing lane with nothing left in it normal, in the caller's transaction."""
-    table = Lane.__table__
-    left = exists().where(Delivery.lane_id == table.c.id, IS_OPEN)
-    connection.execute(
-        table.update()
-        .where(table.c.state == LaneState.RETRYING, ~left)
-        .values(NORMAL | {"since": now})
     )
 
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from app.clock import utc_now
-from app.domain.kinds import FINAL_STATES, DeliveryState, EndReason, Fail
+from app.domain.kinds import (
+    FINAL_STATES,
+    DeliveryState,
+    EndReason,
+    Fail,
+    FailureState,
+    Kind,
+)
 from app.errors import Conflict, NotFound
 from app.models import IS_OPEN, Delivery, DeliveryItem, Failure, IntegrationDirection, Lane
 from app.services import audit
 from app.services.installation import Installation
 from app.services.other_errors import OtherError, record
-from app.services.sql import one_id
+from app.services.sql import among, one_id
 
 
 def cancellable() -> ColumnElement[bool]:
@@ -97,24 +104,38 @@ def move(connection: Connection, delivery_id: int, token: str, system_id: int) -
 
 
 def forget_told(connection: Connection, delivery_ids: Sequence[int]) -> None:
-    """Let the failures and directions of deliveries that will not go be told again."""
+    """Let the failures and directions of deliveries that will not go be told again.
+
+    A direction goes back to the last mail of its episode that was sent, if there is one.
+    """
     if not delivery_ids:
         return
     table, item = Failure.__table__, DeliveryItem.__table__
-    told = select(item.c.failure_id).where(item.c.delivery_id.in_(delivery_ids))
+    told = select(item.c.failure_id).where(among(connection, item.c.delivery_id, delivery_ids))
     connection.execute(
         table.update()
-        .where(table.c.id.in_(told), table.c.told_delivery_id.in_(delivery_ids))
+        .where(table.c.id.in_(told), among(connection, table.c.told_delivery_id, delivery_ids))
         .values(told_episode=None, told_delivery_id=None)
     )
     direction, mail = IntegrationDirection.__table__, Delivery.__table__
-    whose = select(mail.c.integration_id).where(mail.c.id.in_(delivery_ids))
+    whose = select(mail.c.integration_id).where(among(connection, mail.c.id, delivery_ids))
+    sent = (
+        select(func.max(table.c.notified_delivery_id))
+        .where(
+            table.c.direction_id == direction.c.id,
+            table.c.kind == Kind.GLOBAL,
+            table.c.state == FailureState.OPEN,
+            table.c.notified_at >= direction.c.episode_since,
+        )
+        .scalar_subquery()
+    )
     connection.execute(
         direction.update()
         .where(
-            direction.c.integration_id.in_(whose), direction.c.told_delivery_id.in_(delivery_ids)
+            direction.c.integration_id.in_(whose),
+            among(connection, direction.c.told_delivery_id, delivery_ids),
         )
-        .values(told_delivery_id=None)
+        .values(told_delivery_id=sent)
     )
 
 

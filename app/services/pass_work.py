@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, exists, func, select
 
 from app import clock
 from app.clock import utc_now
-from app.domain.kinds import DeliveryKind, DeliveryState, LaneState
-from app.models import IS_WAITING, Delivery, Lane
-from app.services import fallback, lanes, silence
+from app.domain.kinds import DeliveryKind, DeliveryState, EndReason, LaneState
+from app.models import IS_OPEN, IS_WAITING, Delivery, Lane
+from app.services import fallback, lanes, outbox, silence
 from app.services.installation import Installation
 from app.services.sql import CHUNK, patiently
 
@@ -31,7 +31,7 @@ def work(site: Installation) -> dict[str, int]:
     # By a clock that has jumped everything would be silent (delivery.md, Clocks).
     silent = silence.Found() if clock.unsteady() else silence.tell(site, now)
     notified = sum(len(ids) for ids in _made_due(site, now))
-    failing, held = _let_try(site, now)
+    failing, held = patiently(partial(_let_try, site, now))
     return {
         "considered": notified + held + silent.skipped,
         "notified": notified,
@@ -44,9 +44,13 @@ def work(site: Installation) -> dict[str, int]:
 def _let_try(site: Installation, now: datetime) -> tuple[int, int]:
     """Let each failing lane send one mail; returns how many lanes fail, how many mails wait."""
     with site.store.writing() as connection:
-        lanes.forget_empty(connection, now)
+        untrue = _forget_empty(connection, now)
+        outbox.cancel_where(connection, Delivery.id.in_(untrue), EndReason.REMOVED)
         failing = connection.scalars(
-            select(Lane.id).where(Lane.state == LaneState.RETRYING, Lane.row.is_(None))
+            select(Lane.id)
+            .where(Lane.state == LaneState.RETRYING, Lane.row.is_(None))
+            .order_by(Lane.id)
+            .with_for_update()
         ).all()
         lanes.allow_probe(connection, failing, now)
         # One whose fallback system was failing, too, when it began.
@@ -97,3 +101,19 @@ def _make_some_due(site: Installation, after: int, last: int, now: datetime) -> 
     )
     with site.store.writing() as connection:
         return connection.scalars(made_due).all()
+
+
+def _forget_empty(connection: Connection, now: datetime) -> list[int]:
+    """Make a failing lane with nothing left in it normal, in the caller's transaction.
+
+    Returns the fallback messages about them: nothing has shown that they work again.
+    """
+    table = Lane.__table__
+    left = exists().where(Delivery.lane_id == table.c.id, IS_OPEN)
+    query = select(table.c.id, table.c.fallback_delivery_id).order_by(table.c.id).with_for_update()
+    query = query.where(table.c.state == LaneState.RETRYING, ~left)
+    told: dict[int, int | None] = {row.id: row[1] for row in connection.execute(query)}
+    connection.execute(
+        table.update().where(table.c.id.in_(told)).values(lanes.NORMAL | {"since": now})
+    )
+    return [mail_id for mail_id in told.values() if mail_id is not None]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Connection, and_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, select
 from sqlalchemy.orm import Session, selectinload
 
 from app.domain.kinds import DeliveryKind, Direction, EndReason
@@ -80,6 +80,8 @@ class Registrations(Collection[Registration, RegistrationBody]):
         integration, system = _checked(session, name, body)
         lock_directions(session, integration.id)
         same = body.same_for_backward or not integration.bidirectional
+        if row is None:
+            watch_anew(session.connection(), [integration.id])
         row = row or _stored(session, name, lock=True) or _new(change, integration)
         values = {} if row.active else begun(change.now)
         for column, value in (values | settings(body, system.id, same=same)).items():
@@ -96,9 +98,6 @@ class Registrations(Collection[Registration, RegistrationBody]):
         lock_directions(session, row.integration_id)
         row.active, row.unregistered_at, row.updated_at = False, change.now, change.now
         session.flush()
-        # Whoever registers it next is told of a silence that goes on.
-        direction = update(IntegrationDirection).values(silent_episode=None)
-        session.execute(direction.where(IntegrationDirection.integration_id == row.integration_id))
         mine = own(Delivery.integration_id == row.integration_id)
         outbox.cancel_where(session.connection(), mine, EndReason.UNREGISTERED)
 
@@ -116,6 +115,16 @@ def _read_names(session: Session, rows: Sequence[Registration]) -> None:
 def own(whose: ColumnElement[bool]) -> ColumnElement[bool]:
     """Return the condition of those deliveries of `whose` that a registration has made."""
     return and_(whose, Delivery.kind.in_(KINDS))
+
+
+def watch_anew(connection: Connection, integration_ids: Sequence[int]) -> None:
+    """Let whoever registers these now be told of a silence that goes on."""
+    table = IntegrationDirection.__table__
+    connection.execute(
+        table.update()
+        .where(among(connection, table.c.integration_id, integration_ids))
+        .values(silent_episode=None, told_delivery_id=None)
+    )
 
 
 def begun(now: datetime) -> dict[str, Any]:

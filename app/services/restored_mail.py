@@ -30,7 +30,8 @@ from app.services.sql import among, insert_returning, update_by_id
 _FINAL = (RecipientState.ACCEPTED, RecipientState.REJECTED)
 _OF_EPISODE = (DeliveryKind.FAILURE, DeliveryKind.INACTIVITY)
 _SAME = (
-    "kind integration_id direction why why_text episode_since occurrences reported_at recovered_at"
+    "kind integration_id direction why why_text episode_since occurrences reported_at recovered_at "
+    "silent_since limit_minutes"
 ).split()
 _OURS = ("system_id", "lane_id", "item_count")
 _LEFT = (

@@ -163,4 +163,6 @@ def _delivery(row: Any, quiet: Quiet, decision: Decision, now: datetime) -> dict
         why=Why.INACTIVITY,
         why_text=decision.text,
         episode_since=_episode_since(row, quiet),
+        silent_since=quiet.since,
+        limit_minutes=row.no_activity_minutes,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain.kinds import DeliveryState, LaneState
+from app.domain.kinds import DeliveryKind, DeliveryState, LaneState
 from app.errors import Use
 from app.models import IS_OPEN, Delivery, Integration, Lane, Preference, Registration, System
 from app.services.named import MOST_USES, Document, moment, path_to, uses
@@ -81,6 +81,8 @@ def _last_delivery(session: Session, row: System) -> str | None:
             Delivery.id > newest - RECENT,
             Delivery.system_id == row.id,
             Delivery.state == DeliveryState.DELIVERED,
+            # A test may have gone to another server, unsaved.
+            Delivery.kind != DeliveryKind.TEST,
         )
         .order_by(Delivery.id.desc())
         .limit(1)

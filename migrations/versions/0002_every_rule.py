@@ -64,6 +64,8 @@ def _columns() -> None:
         ("directions", "silent_episode", sa.Integer()),
         ("directions", "decisions", sa.JSON(none_as_null=True)),
         ("deliveries", "recovered_at", sa.BigInteger()),
+        ("deliveries", "silent_since", sa.BigInteger()),
+        ("deliveries", "limit_minutes", sa.Integer()),
         ("deliveries", "about_system_id", ID),
         ("deliveries", "draft", sa.Text()),
         ("lanes", "fallback_delivery_id", ID),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
-
-import psycopg
 
 from tests.harness.fixtures import calm
 from tests.harness.mails import Post
 from tests.harness.product import Product
+from tests.harness.rows import select
 from tests.harness.waiting import eventually, steadily
 
 HOUR, TEN_YEARS = 3_600, 315_360_000
@@ -38,14 +35,7 @@ class Clock:
 
 def jumps(product: Product) -> list[Any]:
     """Return what the audit log tells of jumps, as nobody else can show it yet."""
-    query = "SELECT after FROM audit WHERE action = 'jump' ORDER BY id"
-    url = product.environ.get("TOCSIN_DATABASE_URL")
-    if url:
-        with psycopg.connect(url) as connection:
-            return connection.execute(query).fetchall()
-    path = product.data / "tocsin.sqlite3"
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as found:
-        return found.execute(query).fetchall()
+    return select(product, "SELECT after FROM audit WHERE action = 'jump' ORDER BY id")
 
 
 def sweep(product: Product) -> None:

@@ -18,9 +18,9 @@ from tests.rendering.traces import SLOW
 
 PROGRAM = "pdf_child.py"
 # Some seconds to draw.
-TRACE = SLOW[: len(SLOW) // 4]
+TRACE = SLOW[: len(SLOW) // 6]
 # The processor time after which a child is in the middle of it; a new one loads libraries first.
-NEW, KEPT = 0.8, 0.3
+NEW, KEPT = 0.7, 0.3
 ORPHANED = 10.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 
 from app.clock import utc_now
 from app.models import Delivery, IntegrationDirection, Registration
-from app.services import invariants, silence
+from app.services import invariants, outbox, silence
 from app.services.installation import Installation
+from app.services.intake.recording import prepare, record
+from app.services.intake.reports import ActivityBody, Report
 from app.services.reading import runs
+from app.shapes import parse
 from tests.servers.sink import Sink
 from tests.services.makers import put_integration, register, unregister
 from tests.services.spine import (
@@ -302,3 +306,109 @@ def test_the_mail_of_an_ended_episode_is_not_joined_by_the_next(site: Installati
     assert second.recovered_at is None
     assert (first.item_count, second.item_count) == (1, 1)
     assert {row.state for row in rows(site, Delivery)} == {"pending"}
+
+
+def test_two_directions_that_recover_in_one_transaction_are_both_marked(
+    site: Installation,
+) -> None:
+    for key in ("one", "two"):
+        watched(site, key=key, failureCount=1)
+        report(site, key)
+
+    record(site, [prepare(made) for key in ("one", "two") for made in _activity(key)])
+
+    assert [mail.recovered_at is not None for mail in deliveries(site)] == [True, True]
+
+
+def _activity(key: str) -> Iterator[Report]:
+    yield Report(1, None, key, parse(ActivityBody, {}), utc_now(), may_create=True)
+
+
+def test_a_recovery_is_told_although_the_last_mail_of_the_episode_was_cancelled(
+    site: Installation,
+) -> None:
+    with mail_server() as sink:
+        watched(site, sink.port, failureCount=1)
+        report(site, errorCode="A")
+        Post(site).run_pass()
+        report(site, errorCode="B")
+        outbox.cancel(site, deliveries(site)[-1].id, "ada")
+        active(site)
+
+    assert kinds(site) == ["failure", "failure", "recovery"]
+
+
+def test_what_says_that_it_works_again_goes_before_the_mail_that_it_fails_again(
+    site: Installation,
+) -> None:
+    with mail_server() as sink:
+        watched(site, sink.port, immediately=True)
+        report(site, errorCode="A")
+        post = Post(site)
+        post.serve()
+        active(site)
+        report(site, errorCode="B")
+        post.serve()
+
+    assert kinds(site) == ["failure", "recovery", "failure"]
+    assert "works again" in subjects(sink)[1]
+    assert "failing" in subjects(sink)[2]
+
+
+def test_a_recovery_mail_says_that_it_fails_again(site: Installation) -> None:
+    with mail_server() as sink:
+        watched(site, sink.port, failureCount=1)
+        report(site)
+        post = Post(site)
+        post.run_pass()
+        active(site)
+        told = {"recipients": ["ops@corp.example"], "global": {"failureCount": 5}}
+        register(site, forward=told)
+        report(site)
+        post.run_pass()
+
+    assert kinds(site) == ["failure", "recovery"]
+    assert b"is silent, again: since" in sink.mails[1].body
+
+
+def test_a_silence_that_was_told_is_told_to_whoever_registers_it_next(
+    site: Installation,
+) -> None:
+    with mail_server() as sink:
+        watched(site, sink.port)
+        fall_silent(site)
+        post = Post(site)
+        post.run_pass()
+        unregister(site)
+        watched(site, sink.port)
+        post.run_pass()
+
+    assert len(sink.mails) == 2
+
+
+def test_an_inactivity_mail_tells_the_limit_by_which_it_was_decided(site: Installation) -> None:
+    with mail_server() as sink:
+        watched(site, sink.port)
+        fall_silent(site)
+        silence.tell(site, utc_now())
+        told = {"recipients": ["ops@corp.example"], "global": {"noActivityMinutes": None}}
+        register(site, forward=told)
+        Post(site).run_pass()
+
+    assert b"6 hours" in sink.mails[0].body
+    assert b"1 minute" not in sink.mails[0].body
+
+
+def test_what_failed_while_a_direction_was_inactive_counts_for_nothing(
+    site: Installation,
+) -> None:
+    watched(site, failureCount=3)
+    put_integration(site, bidirectional=False, forward={"status": "inactive"})
+    for _ in range(7):
+        report(site)
+    put_integration(site, bidirectional=False)
+
+    report(site)
+
+    assert deliveries(site) == []
+    assert forward(site).count == 1

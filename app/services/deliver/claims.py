@@ -34,6 +34,8 @@ class Claimed:
     lost_leases: int
     created_at: datetime
     recovered_at: datetime | None
+    silent_since: datetime | None
+    limit_minutes: int | None
     about_system_id: int | None
 
 
@@ -58,6 +60,12 @@ def take(site: Installation, lease: Lease) -> list[Claimed]:
             return []
         ids = _due(connection, lease)
         return [Claimed(**row._mapping) for row in _lease(connection, lease, ids)] if ids else []
+
+
+def again(connection: Connection, claimed: Claimed) -> Claimed:
+    """Return a claimed delivery as it stands now."""
+    row = connection.execute(select(*_COLUMNS).where(Delivery.id == claimed.id)).first()
+    return claimed if row is None else Claimed(**row._mapping)
 
 
 def _due(connection: Connection, lease: Lease) -> list[int]:

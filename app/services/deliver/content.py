@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,20 +18,22 @@ from sqlalchemy import select
 from app.addresses import addresses
 from app.channels import channel
 from app.channels.base import Channel, Outgoing
-from app.clock import utc_now
+from app.clock import monotonic, utc_now
 from app.domain.kinds import DeliveryKind, Direction, RecipientState
 from app.domain.outcome import still_known, still_to_ask
 from app.domain.registration import Recipients, direction_settings
 from app.models import System
 from app.rendering.mail import Attachment, Mail, render
+from app.rendering.words import moment
 from app.secrets import Secret
-from app.services.deliver.claims import Claimed
+from app.services.deliver.claims import Claimed, again
 from app.services.deliver.found import Found, Told, find
 from app.services.deliver.telling import Subject, Teller, kind_of
 from app.services.installation import Installation
 
 log = logging.getLogger(__name__)
 
+FRESH_SECONDS = 3.0
 _OF_FAILURES = (DeliveryKind.FAILURE, DeliveryKind.DIGEST)
 
 
@@ -75,6 +78,7 @@ class Job:
     moved_to: int | None = None
     traced: tuple[Told, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    read_at: float = field(default_factory=monotonic)
 
     def build(self) -> tuple[str, Outgoing]:
         """Return the subject and the message, as of now."""
@@ -110,6 +114,18 @@ def load(site: Installation, system: Endpoint, claims: Sequence[Claimed]) -> lis
     return [_readable(system, teller, claimed, found) for claimed in claims]
 
 
+def fresh(site: Installation, system: Endpoint, job: Job) -> Job:
+    """Return `job` as it is now, where it was read some seconds ago.
+
+    An entity that succeeded, or a direction that works again, since its batch was read counts.
+    """
+    if monotonic() - job.read_at < FRESH_SECONDS:
+        return job
+    with site.store.reading() as connection:
+        claimed = again(connection, job.claimed)
+    return load(site, system, [claimed])[0]
+
+
 def _readable(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) -> Job:
     """Return the job of a delivery; one that cannot be read must not keep the others."""
     try:
@@ -131,10 +147,24 @@ def _of_registration(teller: Teller, claimed: Claimed, found: Found) -> Job:
         return Job(claimed, None, moved_to=row.system_id)
     people = direction_settings(row).recipients_of(kind_of(claimed.kind))
     total = told[0].row.total if told else 0
-    subject = Subject(row, people, told, total, found.quiet.get(way))
+    subject = Subject(
+        row,
+        people,
+        told,
+        total,
+        quiet=found.quiet.get(way),
+        notes=_again(claimed, found.failing_since.get(way)),
+    )
     job = _addressed(claimed, teller.mail(claimed, subject), people, found)
     traced = [item for item in told if item.row.trace_hash is not None]
     return replace(job, traced=tuple(traced) if row.include_error_trace else ())
+
+
+def _again(claimed: Claimed, failing_since: datetime | None) -> tuple[str, ...]:
+    """Return the note of a recovery mail whose direction fails again by now."""
+    if claimed.kind is not DeliveryKind.RECOVERY or failing_since is None:
+        return ()
+    return (f"It fails, or is silent, again: since {moment(failing_since)}.",)
 
 
 def _fallback(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) -> Job:

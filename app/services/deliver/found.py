@@ -6,6 +6,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, or_, select
@@ -89,6 +90,7 @@ _ACTIVITY = (
         IntegrationDirection.active,
         IntegrationDirection.activated_at,
         IntegrationDirection.last_activity_at,
+        IntegrationDirection.episode_since,
         Registration.registered_at,
     )
     .join(Registration, Registration.integration_id == IntegrationDirection.integration_id)
@@ -104,6 +106,7 @@ class Told:
     trace: str | None
 
 
+_OF_DIRECTIONS = {DeliveryKind.INACTIVITY, DeliveryKind.RECOVERY}
 _Way = tuple[int | None, Direction | None]
 
 
@@ -115,17 +118,20 @@ class Found:
     known: Mapping[int, Mapping[str, RecipientState]]
     registered: Mapping[_Way, Any]
     quiet: Mapping[_Way, Quiet] = field(default_factory=dict)
+    failing_since: Mapping[_Way, datetime | None] = field(default_factory=dict)
     outages: Mapping[int, Outage] = field(default_factory=dict)
 
 
 def find(connection: Connection, claims: Sequence[Claimed]) -> Found:
     """Read what `claims` tell, whom, and by which settings of this moment."""
     kinds = {claimed.kind for claimed in claims}
+    rows = _directions(connection, claims) if kinds & _OF_DIRECTIONS else []
     return Found(
         told=_failures(connection, claims),
         known=_known(connection, claims),
         registered=_registrations(connection, claims),
-        quiet=_activity(connection, claims) if DeliveryKind.INACTIVITY in kinds else {},
+        quiet={(row.integration_id, row.direction): _quiet(row) for row in rows},
+        failing_since={(row.integration_id, row.direction): row.episode_since for row in rows},
         outages=outages_of(connection, claims) if DeliveryKind.FALLBACK in kinds else {},
     )
 
@@ -184,9 +190,8 @@ def _registrations(connection: Connection, claims: Sequence[Claimed]) -> dict[_W
     return found
 
 
-def _activity(connection: Connection, claims: Sequence[Claimed]) -> dict[_Way, Quiet]:
-    rows = connection.execute(_ACTIVITY, _integrations(claims))
-    return {(row.integration_id, row.direction): _quiet(row) for row in rows}
+def _directions(connection: Connection, claims: Sequence[Claimed]) -> Sequence[Any]:
+    return connection.execute(_ACTIVITY, _integrations(claims)).all()
 
 
 def _quiet(row: Any) -> Quiet:

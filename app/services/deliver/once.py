@@ -47,14 +47,19 @@ class Sent:
     unreadable: bool = False
 
 
-def send_once(letter: Letter, connect: Callable[[], Session], close: Callable[[], None]) -> Sent:
+def send_once(
+    letter: Letter,
+    connect: Callable[[], Session],
+    close: Callable[[], None],
+    keep: Callable[[], bool] = lambda: True,
+) -> Sent:
     """Send `letter` over the session of `connect`; never raises for what a mail or server does.
 
     Where the server refuses its size, it is sent once more without its attachments, and says so
-    (channels.md, SMTP).
+    (channels.md, SMTP); `keep` renews what is held for one TimeOut, and says whether to go on.
     """
     sent = _try(letter, connect, close)
-    if not letter.attachments or not _is_too_large(sent.outcome):
+    if not letter.attachments or not _is_too_large(sent.outcome) or not keep():
         return sent
     again = _try(letter.noting(TOO_LARGE), connect, close)
     return replace(again, outcome=_after(sent.outcome, again.outcome))

@@ -16,6 +16,8 @@ from app.services.deliver.claims import Claimed
 MOST_RECIPIENTS = 50
 MOST_REGISTRATIONS = 200
 
+# What was claimed with the mail that failed waits as well.
+_UNSENT = (DeliveryState.PENDING, DeliveryState.LEASED)
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _WAITING = aliased(Delivery)
 _OUTAGE = (
@@ -28,7 +30,7 @@ _OUTAGE = (
         Lane.since,
         Lane.error_text,
         select(func.count())
-        .where(_WAITING.lane_id == Lane.id, _WAITING.state == DeliveryState.PENDING)
+        .where(_WAITING.lane_id == Lane.id, _WAITING.state.in_(_UNSENT))
         .correlate(Lane)
         .scalar_subquery()
         .label("waiting"),
@@ -46,7 +48,7 @@ _WAITS_FOR = (
         Registration.active,
         Registration.integration_id.in_(
             select(Delivery.integration_id).where(
-                Delivery.lane_id == bindparam("lane"), Delivery.state == DeliveryState.PENDING
+                Delivery.lane_id == bindparam("lane"), Delivery.state.in_(_UNSENT)
             )
         ),
     )

@@ -15,7 +15,7 @@ from app.channels.base import ChannelError, Receipt, Session
 from app.domain.kinds import LaneState
 from app.errors import DecryptionFailed, StorageUnavailable
 from app.failpoints import reach
-from app.services.deliver.content import Endpoint, Job, endpoint
+from app.services.deliver.content import Endpoint, Job, endpoint, fresh
 from app.services.deliver.ended import Ended
 from app.services.deliver.once import send_once
 from app.services.deliver.steps import Start, Step, Stored, commit, keep_trying
@@ -108,9 +108,11 @@ class LaneRun:
         self.goes_on = self.goes_on and stored.owned
         return stored
 
-    def keep(self) -> None:
-        """Keep the lane while nothing is stored."""
+    def keep(self) -> bool:
+        """Renew the lane while nothing is stored; returns whether sending goes on."""
+        self._renewed = float("-inf")
         self.step(None, None)
+        return self.goes_on
 
     def after(self, ended: Ended) -> None:
         """Draw from the end of an attempt what it means for the lane."""
@@ -160,13 +162,17 @@ class Sender:
 
     def _one(self, job: Job, stopping: threading.Event) -> bool:
         """Send one job; return whether this connection goes on."""
+        job = fresh(self._run.site, self._run.system, job)
         if job.mail is None or not job.asked:
             end_without_sending(self._run.site, self._run.lease, job)
             return True
         if job.traced:
             # The verdict before it must not be lost while the PDF is made.
             self._store_last(stopping)
-            job = with_pdf(self._run.site, job, self._run.keep)
+            made = with_pdf(self._run.site, job, self._run.keep)
+            if made is None:
+                return False
+            job = made
         assert job.mail is not None  # noqa: S101 - as above
         start = Start(
             job.claimed.id,
@@ -189,7 +195,7 @@ class Sender:
 
     def _try(self, job: Job, number: int) -> Ended:
         began = clock.monotonic()
-        sent = send_once(job, self._connected, self.close)
+        sent = send_once(job, self._connected, self.close, self._run.keep)
         return Ended(
             delivery_id=job.claimed.id,
             integration_id=job.claimed.integration_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -101,15 +100,13 @@ class Teller:
         )
 
     def _inactivity(self, claimed: Claimed, about: Subject, quiet: Quiet | None) -> InactivityMail:
-        limit = about.registered.no_activity_minutes or 1
-        began = (claimed.episode_since or claimed.created_at) - timedelta(minutes=limit)
         return InactivityMail(
             **self._shared(claimed, about, _integration(about)),
             message_id=claimed.message_id or self._named(claimed),
             references=self._thread(claimed),
             last_activity_at=quiet.last_activity if quiet else None,
-            silent_since=quiet.since if quiet else began,
-            limit_minutes=limit,
+            silent_since=claimed.silent_since or claimed.created_at,
+            limit_minutes=claimed.limit_minutes or 1,
             recovered_at=claimed.recovered_at,
         )
 

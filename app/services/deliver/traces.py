@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from app.clock import utc_now
+from app.clock import monotonic, utc_now
 from app.errors import TocsinError
 from app.rendering.mail import Attachment, FailureMail
 from app.rendering.pdf_process import PdfBusy, PdfFailed, maker
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 # What is read of the traces of one mail at the most; the PDF shows 256 KiB.
 MOST_READ = 1024 * 1024
 MOST_OF_ONE = 256 * 1024
+MOST_WAIT_SECONDS = 60.0
 FILENAME = "traces.pdf"
 POISONED = (
     "The PDF of the error traces is left out, as an earlier attempt to send this mail ended "
@@ -27,23 +28,26 @@ POISONED = (
 )
 
 
-def with_pdf(site: Installation, job: Job, keep: Callable[[], object]) -> Job:
+def with_pdf(site: Installation, job: Job, keep: Callable[[], bool]) -> Job | None:
     """Return `job` with the PDF of its traces attached, or with a note that says why not.
 
-    Takes up to the limits of one PDF, and as long as others keep the maker busy; `keep` is called
-    meanwhile, every few seconds. A mail is never kept by its PDF (product.md 4).
+    `keep` renews what the caller holds, before and after, and every few seconds while others keep
+    the maker busy, up to a minute; None: it said that sending does not go on. A mail is never kept
+    by its PDF (product.md 4).
     """
     if job.claimed.lost_leases:
         return job.noting(POISONED)
     try:
-        document = _document(site, job)
-        while True:
+        document, until = _document(site, job), monotonic() + MOST_WAIT_SECONDS
+        while keep():
             try:
                 pdf = maker().make(document)
             except PdfBusy:
-                keep()
+                if monotonic() > until:
+                    raise
                 continue
-            return job.noting("", Attachment(FILENAME, pdf))
+            return job.noting("", Attachment(FILENAME, pdf)) if keep() else None
+        return None
     except PdfFailed as error:
         log.warning("delivery %s goes without its PDF: %s", job.claimed.id, error)
         return job.noting(f"{error} The error traces are in Tocsin.")

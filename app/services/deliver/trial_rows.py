@@ -184,6 +184,7 @@ def _final(now: datetime, *, delivered: bool) -> dict[str, Any]:
 
 
 def end_unknown(connection: Connection, lost: Sequence[int], now: datetime) -> None:
+    """End tests whose worker died, in the caller's transaction; none is sent again."""
     held: ColumnElement[bool] = _TABLE.c.state == DeliveryState.LEASED
     ids = connection.scalars(
         _TABLE.update()

@@ -5,6 +5,7 @@ A test changes nothing else: no lane, no counter, no other error (product.md 5; 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import BoundedSemaphore
@@ -29,6 +30,9 @@ from app.services.trial import Letter, opened
 # A test waits for somebody else's server: tests may not use up the threads that send.
 MOST_AT_ONCE = 8
 _places = BoundedSemaphore(MOST_AT_ONCE)
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,13 @@ def run(site: Installation, process_id: int) -> None:
 def attempt(site: Installation, trial: Trial) -> Ended:
     """Make the one attempt of a test; never raises for what a draft or a server does."""
     began = clock.monotonic()
-    letter, sent = _send(site, trial)
+    letter: Letter | None = None
+    try:
+        letter, sent = _send(site, trial)
+    except Exception as error:
+        log.exception("test %s cannot be sent", trial.id)
+        text = f"The test cannot be made of its draft ({type(error).__name__}); see the log."
+        sent = Sent(ChannelError(text, reason=Fail.TEMPLATE, endpoint=False, permanent=True))
     took = round((clock.monotonic() - began) * 1000)
     return Ended(
         delivery_id=trial.id,

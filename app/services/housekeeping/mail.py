@@ -43,7 +43,7 @@ class Deliveries:
         return and_(Delivery.state.in_(FINAL_STATES), Delivery.finished_at < self.limit)
 
     def find(self, connection: Connection, after: Any) -> Found:
-        """Walk the primary key up to the first delivery that was made too late to be old."""
+        """Walk the primary key up to deliveries that were made too late to be old."""
         made = Delivery.created_at
         return by_id(connection, Delivery.id, made, self._old(), after, (self.limit, self.now))
 

@@ -56,7 +56,7 @@ class ById:
     times: tuple[datetime, datetime]
 
     def find(self, connection: Connection, after: Any) -> Found:
-        """Walk the primary key up to the first row that was made too late to be old."""
+        """Walk the primary key up to rows that were made too late to be old."""
         return by_id(connection, self.model.id, self.made, self.old, after, self.times)
 
     def delete(self, connection: Connection, keys: Sequence[int]) -> int:

@@ -18,7 +18,7 @@ from app.services.sql import patiently
 
 # Bulk writers hold the lock for at most 20 ms at a time (delivery.md); a step aims at half of it.
 GOAL_SECONDS = 0.010
-LEAST, FIRST, MOST = 10, 100, 2_000
+LEAST, FIRST, MOST = 40, 100, 2_000
 # The lock is free for at least as long as it was held, and never shorter than this.
 SHORTEST_PAUSE = 0.002
 # Some 1,000 pages, after which SQLite itself would stop and do it.

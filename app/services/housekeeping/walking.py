@@ -25,13 +25,14 @@ def by_id(  # noqa: PLR0913, PLR0917 - one query
 ) -> Found:
     """Return the `old` rows of the next stretch; `times` are the limit and now.
 
-    Ids grow with the time that a row was `made`, so that the walk ends at the first row made
-    after the limit. A row of the future, by a clock that has been set back since, says nothing.
+    Ids grow with the time that a row was `made`, so that the walk ends with the first stretch that
+    was made after the limit: not with its first row, as clocks may have been set in between. For
+    the same reason a row of the future says nothing.
     """
     limit, now = times
     query = select(key, made, old.label("old")).where(key > (after or 0)).order_by(key)
     rows = connection.execute(query.limit(STRETCH)).all()
-    ends = len(rows) < STRETCH or any(limit + SLACK <= row[1] <= now for row in rows)
+    ends = len(rows) < STRETCH or all(limit + SLACK <= row[1] <= now for row in rows)
     return Found([row[0] for row in rows if row.old], None if ends else rows[-1][0])
 
 

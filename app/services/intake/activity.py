@@ -61,10 +61,6 @@ def _end_episode(batch: Batch, lines: Lines, at: datetime) -> bool:
 
 def _tell_recovery(batch: Batch, lines: Lines, rows: list[FailureRow], at: datetime) -> None:
     """Mark what waits with the time since when it works again, and tell who was told (S1)."""
-    if lines.told_by is None and lines.told_delivery_id is None:
-        # The last mail was cancelled; one before it may wait still.
-        batch.recovered.append((lines.integration_id, lines.direction, at))
-        return
     ended = _ended(batch, lines, rows)
     batch.mark_recovered(lines, at)
     decision = decide_recovery(lines.rules, ended, wanted=lines.tell_recovery)
@@ -78,9 +74,12 @@ def _tell_recovery(batch: Batch, lines: Lines, rows: list[FailureRow], at: datet
 
 
 def _ended(batch: Batch, lines: Lines, rows: list[FailureRow]) -> Ended:
-    """Return what is known of the mails of the episode: sent to somebody, or waiting whole."""
+    """Return what is known of the mails of the episode: sent to somebody, or waiting whole.
+
+    The last mail that was decided may have been cancelled, or wait: one before it may be sent.
+    """
     since = lines.episode_since
-    notified = any(
+    notified = batch.is_sent(_silence_mail(lines)) is True or any(
         row.notified_at is not None and since is not None and row.notified_at >= since
         for row in rows
     )
@@ -89,6 +88,14 @@ def _ended(batch: Batch, lines: Lines, rows: list[FailureRow]) -> Ended:
     last = lines.told_delivery_id if lines.told_by is None else lines.told_by.id
     sent = batch.is_sent(last)
     return Ended(told=notified or sent is True, waits=sent is False)
+
+
+def _silence_mail(lines: Lines) -> int | None:
+    """Return the mail that told the silence of this episode."""
+    if lines.silent_episode != lines.episode:
+        return None
+    mail_id = ((lines.decisions or {}).get(str(DeliveryKind.INACTIVITY)) or {}).get("delivery")
+    return None if mail_id is None else int(mail_id)
 
 
 def _resolve(batch: Batch, report: Report, direction_id: int, entity: ResolvedEntity) -> int:

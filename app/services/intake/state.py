@@ -42,6 +42,7 @@ class Batch:
     deliveries: list[DeliveryRow] = field(default_factory=list)
     joined: list[DeliveryRow] = field(default_factory=list)
     recovered: list[tuple[int, Direction, datetime]] = field(default_factory=list)
+    overtaken: set[tuple[int, Direction]] = field(default_factory=set)
     standing: dict[int, Standing] = field(default_factory=dict)
     load_standing: Callable[[int], Standing] = lambda _mail_id: Standing(waits=False, sent=None)
     load_waiting: Callable[[], dict[WaitingKey, DeliveryRow]] = dict
@@ -99,11 +100,21 @@ class Batch:
             episode_since=lines.episode_since if kind is not DeliveryKind.DIGEST else None,
             occurrences=lines.occurrences if kind is not DeliveryKind.DIGEST else None,
         )
+        if mail.at_once:
+            self._hurry(mail)
         self.deliveries.append(mail)
         if not mail.at_once and kind is not DeliveryKind.RECOVERY:
             assert self.waiting is not None  # noqa: S101 - read before the mail was found missing
             self.waiting[(lines.integration_id, lines.direction, kind)] = mail
         return mail
+
+    def _hurry(self, mail: DeliveryRow) -> None:
+        """Let what waits and says that the direction works again go before `mail`."""
+        mine = (mail.integration_id, mail.direction)
+        self.overtaken.add(mine)
+        for other in self.deliveries:
+            if (other.integration_id, other.direction) == mine and other.recovered_at is not None:
+                other.at_once = True
 
     def mark_recovered(self, lines: Lines, at: datetime) -> None:
         """Let what waits of the direction's episode say since when it works again."""

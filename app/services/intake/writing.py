@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 
 from app.domain.kinds import DeliveryKind, ErrorType
 from app.models import (
     IS_OPEN,
+    IS_WAITING,
     CountedCycle,
     Delivery,
     DeliveryItem,
@@ -49,10 +50,23 @@ _RECOVERED = (
         IS_OPEN,
         Delivery.integration_id == bindparam("whose"),
         Delivery.direction == bindparam("way"),
-        Delivery.kind.in_((DeliveryKind.FAILURE, DeliveryKind.INACTIVITY)),
+        # No IN, which cannot be run for many values at once.
+        or_(Delivery.kind == DeliveryKind.FAILURE, Delivery.kind == DeliveryKind.INACTIVITY),
         Delivery.recovered_at.is_(None),
     )
     .values(recovered_at=bindparam("since"))
+)
+
+_HURRIED = (
+    Delivery.__table__.update()
+    .where(
+        IS_WAITING,
+        Delivery.integration_id == bindparam("whose"),
+        Delivery.direction == bindparam("way"),
+        Delivery.recovered_at.is_not(None),
+        Delivery.attempt_count == 0,
+    )
+    .values(due_at=bindparam("now"))
 )
 
 
@@ -93,10 +107,21 @@ def _write_traces(connection: Connection, batch: Batch) -> None:
 
 def _write_deliveries(connection: Connection, batch: Batch) -> None:
     _mark_recovered(connection, batch)
+    _hurry(connection, batch)
     rows = [_delivery(mail, batch) for mail in batch.deliveries]
     ids = insert_returning(connection, Delivery.__table__, rows)
     for mail, delivery_id in zip(batch.deliveries, ids, strict=True):
         mail.id = delivery_id
+
+
+def _hurry(connection: Connection, batch: Batch) -> None:
+    """Let what says that it works again go before the mail that it fails again, not after it."""
+    values = [
+        {"whose": integration_id, "way": direction, "now": batch.now}
+        for integration_id, direction in sorted(batch.overtaken)
+    ]
+    if values:
+        connection.execute(_HURRIED, values)
 
 
 def _mark_recovered(connection: Connection, batch: Batch) -> None:

@@ -329,3 +329,22 @@ def test_more_than_any_step_or_stretch_takes_is_pruned_to_the_last_row(
 
     assert [one.id for one in rows(site, Delivery)] == [kept]
     assert count_of(site, DeliveryItem) == 0
+
+
+def test_rows_that_a_wrong_clock_has_dated_hide_no_old_ones(
+    site: Installation, simulated: Simulated
+) -> None:
+    set_up(site)
+    ended = {"state": DeliveryState.DELIVERED}
+    row: dict[str, Any] = {}
+    for days in (65, 0, -3_650, 64):
+        at = utc_now() - timedelta(days=days)
+        waiting_mail(site, created_at=at, finished_at=at, **ended)
+        row = rows(site, Delivery)[-1]._asdict()
+        row.pop("id")
+        if days == -3_650:
+            with site.store.writing() as connection:
+                connection.execute(insert(Delivery), [row] * 6_000)
+
+    assert pruned(site) == {"deliveries": 2}
+    assert count_of(site, Delivery) == 6_002
