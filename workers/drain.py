@@ -13,6 +13,7 @@ from app import clock
 from app.errors import TocsinError
 from app.failpoints import reach
 from app.queueing import DRAIN, JOBS, RUNS, TESTS, WAKE_LIST, WAKE_SET, queue
+from app.rendering import pdf_process
 from app.services import dispatch, housekeeping, job_work, processes, timekeeping
 from app.services.deliver import Courier, trials
 from app.services.installation import Installation
@@ -79,6 +80,7 @@ class Drainer:
     def finish(self) -> None:
         """Wait for what is being sent."""
         self._courier.stop()
+        pdf_process.maker().close()
 
     def _wait(self) -> str | None:
         """Wait for a wake-up; while Redis is away, just wait and look into the database."""
@@ -118,7 +120,7 @@ class Drainer:
         housekeeping.prune_if_due(self.site, self._process_id, self._goes_on)
 
     def _run_tests(self) -> None:
-        trials.run(self.site, self._process_id)
+        trials.run(self.site, self._process_id, self._goes_on)
 
     def _goes_on(self) -> bool:
         return not self._stopping.is_set()

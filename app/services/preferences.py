@@ -181,6 +181,7 @@ def _saved(session: Session) -> Saved:
 
 def _take_effect(site: Installation) -> None:
     """Tell the job: the schedule and the pause hold at once (product.md 7)."""
-    from app.services import dispatch  # noqa: PLC0415 - dispatch reads the settings itself
+    from app.services import dispatch, lanes  # noqa: PLC0415 - they read the settings themselves
 
     dispatch.schedule_changed(site)
+    site.alarm.wake(map(str, lanes.with_work(site)))

@@ -61,7 +61,6 @@ def test_a_trace_in_any_script_goes_as_pdf_with_its_mail(api: Api, post: Post) -
     assert LINES[0] in text_of(mail)  # the beginning stands in the mail, too
 
 
-@pytest.mark.xfail(reason="app/services/intake/recording.py counts line breaks, not lines")
 def test_a_trace_that_ends_with_a_line_break_lacks_nothing(api: Api, post: Post) -> None:
     api.mail_system("Ending", post.port)
     api.register("ending", "Ending")

@@ -6,6 +6,7 @@ A test changes nothing else: no lane, no counter, no other error (product.md 5; 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import BoundedSemaphore
@@ -52,7 +53,7 @@ class _TestLetter:
         return self
 
 
-def run(site: Installation, process_id: int) -> None:
+def run(site: Installation, process_id: int, goes_on: Callable[[], bool] = lambda: True) -> None:
     """Send the tests that wait, one after another; a few threads of a process may do so at once.
 
     Where all places are taken, those who hold them send what is left, or the sweep does.
@@ -60,7 +61,7 @@ def run(site: Installation, process_id: int) -> None:
     if not _places.acquire(blocking=False):
         return
     try:
-        while (trial := begin(site, process_id)) is not None:
+        while goes_on() and (trial := begin(site, process_id)) is not None:
             reach(17)
             patiently(partial(end, site, trial, attempt(site, trial)))
     finally:

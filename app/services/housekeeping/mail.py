@@ -111,7 +111,11 @@ def _unlocked(connection: Connection, keys: Sequence[int]) -> ColumnElement[bool
         .order_by(table.id)
         .with_for_update(skip_locked=True)
     ).all()
-    return or_(Failure.direction_id.is_(None), Failure.direction_id.in_(locked))
+    return or_(
+        Failure.direction_id.is_(None),
+        Failure.direction_id.in_(locked),
+        ~exists().where(table.id == Failure.direction_id),
+    )
 
 
 @dataclass(frozen=True)

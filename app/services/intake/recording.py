@@ -57,7 +57,7 @@ def prepare(report: Report) -> Prepared:
 def _compress(trace: str) -> TraceRow:
     raw = trace.encode("utf-8", "surrogatepass")
     digest = hashlib.sha256(raw).digest()
-    return TraceRow(digest, zlib.compress(raw, 1), len(raw), trace.count("\n") + 1)
+    return TraceRow(digest, zlib.compress(raw, 1), len(raw), len(trace.splitlines()))
 
 
 class _Draft:
