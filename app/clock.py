@@ -65,6 +65,11 @@ def ahead() -> float:
             return wall.timestamp() - before - _elapsed
 
 
+def steady() -> float:
+    """Return seconds that never jump, those that a simulation let pass included."""
+    return monotonic() + _elapsed
+
+
 class _Watch:
     """Compares the two clocks at each look; one per process, inherited over a fork."""
 
@@ -75,7 +80,7 @@ class _Watch:
         """Hold everything for ten minutes when the wall clock has jumped since the last look."""
         now = ahead()
         if abs(now - self.ahead) > JUMP_SECONDS:
-            self.hold(monotonic() + HOLD_SECONDS)
+            self.hold(steady() + HOLD_SECONDS)
         self.ahead = now
 
     def hold(self, until: float) -> None:
@@ -88,16 +93,16 @@ _watch = _Watch()
 def unsteady() -> bool:
     """Return whether the wall clock has jumped within the last ten minutes; looks at it, too."""
     _watch.look()
-    return monotonic() < _watch.held_until
+    return steady() < _watch.held_until
 
 
 def hold(until: float) -> None:
-    """Count the wall clock as unsteady up to that monotonic time: another has noticed a jump."""
+    """Count the wall clock as unsteady up to that `steady` time: another has noticed a jump."""
     _watch.hold(until)
 
 
 def settle() -> None:
-    """Take the wall clock as it is now and end a hold, as ten minutes do. For tests."""
+    """Take the wall clock as it is now, and hold nothing, as a new process does. For tests."""
     global _watch  # noqa: PLW0603 - one clock per process
     _watch = _Watch()
 

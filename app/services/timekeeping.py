@@ -30,8 +30,8 @@ MOST_MACHINES = 16
 class Standing(TypedDict):
     """How the clocks of one boot of a machine stand.
 
-    The wall clock is `ahead` of the monotonic one by so many seconds, and counts as unsteady up to
-    the monotonic time `until`.
+    The wall clock is `ahead` of the steady one by so many seconds, and counts as unsteady up to
+    the steady time `until`.
     """
 
     ahead: float
@@ -57,7 +57,7 @@ def watch(site: Installation) -> bool:
     clock.hold(there[here]["until"])
     before = _known.get(site.store, {})
     if any(_has_jumped(before[machine], there.get(machine)) for machine in before):
-        clock.hold(clock.monotonic() + clock.HOLD_SECONDS)
+        clock.hold(clock.steady() + clock.HOLD_SECONDS)
     _known[site.store] = there
     return not clock.unsteady()
 
@@ -90,7 +90,7 @@ def _note(site: Installation, here: str) -> Clocks:
         jump = mine["ahead"] - before["ahead"]
         mine["until"] = before["until"]
         if _has_jumped(before, mine):
-            mine["until"] = clock.monotonic() + clock.HOLD_SECONDS
+            mine["until"] = clock.steady() + clock.HOLD_SECONDS
             _audit(connection, here, jump)
         kept = dict([*clocks.items(), (here, mine)][-MOST_MACHINES:])
         connection.execute(

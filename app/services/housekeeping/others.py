@@ -21,8 +21,9 @@ from sqlalchemy import (
     true,
     union,
 )
+from sqlalchemy.orm import aliased
 
-from app.domain.kinds import JobState, RunState
+from app.domain.kinds import JobState, RunCause, RunState
 from app.models import (
     Audit,
     CountedCycle,
@@ -137,9 +138,14 @@ def _named() -> ColumnElement[bool]:
 
 
 def passes(limit: datetime, now: datetime) -> ById:
-    """Return the dispatch passes that ended before `limit`."""
+    """Return the dispatch passes that ended before `limit`.
+
+    The last one by schedule stays: the next one is counted from it, however long that is.
+    """
     ended = DispatchRun.state.in_((RunState.DONE, RunState.FAILED))
-    old = and_(ended, DispatchRun.finished_at < limit)
+    other = aliased(DispatchRun)
+    last = select(func.max(other.id)).where(other.cause == RunCause.SCHEDULE).scalar_subquery()
+    old = and_(ended, DispatchRun.finished_at < limit, DispatchRun.id.is_distinct_from(last))
     return ById("passes", DispatchRun, DispatchRun.created_at, old, (limit, now))
 
 
