@@ -36,7 +36,7 @@ from app.models import (
     Process,
     Trace,
 )
-from app.services import counts, invariants, processes
+from app.services import counts, dispatch, invariants, processes
 from app.services.housekeeping import prune
 from app.services.installation import Installation
 from tests.services.makers import count_of, failures, set_up, tells, waiting_mail
@@ -203,7 +203,7 @@ def test_passes_are_kept_as_long_and_one_that_runs_for_ever(
         return row | {"finished_at": None} | values
 
     ended = {"finished_at": utc_now()}
-    made = [run(RunState.RUNNING), run(RunState.DONE, **ended), run(RunState.FAILED, **ended)]
+    made = [run(RunState.DONE, **ended), run(RunState.FAILED, **ended), run(RunState.RUNNING)]
     with site.store.writing() as connection:
         connection.execute(insert(DispatchRun), made)
 
@@ -211,6 +211,18 @@ def test_passes_are_kept_as_long_and_one_that_runs_for_ever(
     assert pruned(site) == {}
     simulated.passes(seconds=2)
     assert pruned(site) == {"passes": 2}
+
+
+def test_the_last_pass_by_schedule_is_kept_as_the_next_is_counted_from_it(
+    site: Installation, simulated: Simulated
+) -> None:
+    dispatch.request_if_due(site)
+    dispatch.run_queued(site, Post(site).process_id)
+
+    simulated.passes(days=70)
+    pruned(site)
+
+    assert count_of(site, DispatchRun) == 1
 
 
 def test_done_jobs_go_with_all_their_rows_and_open_ones_stay(
