@@ -2,8 +2,8 @@
 
 `python -m bench.ageing SIZE`, with the settings of an installation in the environment, adds SIZE
 failures that were told by a mail each, 63 days ago: with its item, two recipients, its attempt, the
-key under which the report was answered, a counted cycle, and a trace of every tenth. The next start
-will prune them.
+key under which the report was answered, a counted cycle, and a trace of every tenth. Then it lets a
+worker prune them, or the next one to be started.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import hashlib
 import random
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
+from redis.exceptions import RedisError
 from sqlalchemy import delete
 
 from app import create_app
@@ -31,6 +33,7 @@ from app.models import (
     Preference,
     Trace,
 )
+from app.queueing import connect, queue
 from app.services.installation import Installation, installation
 from app.services.sql import insert_returning
 
@@ -94,13 +97,15 @@ _ATTEMPT = {
 
 
 def main(size: int) -> None:
-    """Add what is old, and let the next prune be due."""
+    """Add what is old, and ask for a prune."""
     site = installation(create_app())
     began = utc_now() - AGE
     for start in range(0, size, AT_ONCE):
         _add(site, range(start, min(start + AT_ONCE, size)), began)
     with site.store.writing() as connection:
         connection.execute(delete(Preference).where(Preference.name == "_pruned"))
+    with suppress(RedisError):  # the product does not run: it prunes when it starts
+        queue(connect(site.settings)).enqueue_call("workers.jobs.prune", result_ttl=0)
 
 
 def _add(site: Installation, numbers: range, began: datetime) -> None:

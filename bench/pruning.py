@@ -16,7 +16,7 @@ from bench.rows import Bench, Figures
 
 # Few, so that a report waits for the prune, and not for the reports of others.
 CLIENTS = 2
-WARMING = 200
+WARMING = 400
 PART = 50
 AFTERWARDS_SECONDS = 4.0
 _DONE = re.compile(r"Pruned in ([\d.]+) s: (.+)")
@@ -30,10 +30,8 @@ def beside_intake(bench: Bench, size: int) -> Figures:
     with installation.running() as product:
         set_up(product.port, 25, INTEGRATIONS, failureCount=HELD)
         load.run(product.port, list(islice(reports, WARMING)), CLIENTS)
-    before = len(_pruned(installation))
-    _age(installation, size)
-    with installation.running() as product:
-        # A prune that is due begins with the start.
+        before = len(_pruned(installation))
+        _age(installation, size)
         meanwhile = _while(product, reports, lambda: len(_pruned(installation)) == before)
         end = monotonic() + AFTERWARDS_SECONDS
         afterwards = _while(product, reports, lambda: monotonic() < end)

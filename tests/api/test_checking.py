@@ -131,6 +131,7 @@ def test_the_password_is_in_no_answer_and_no_log(
     assert CANARY not in caplog.text
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_check_holds_no_transaction_while_it_waits(client: FlaskClient, app: Flask) -> None:
     with Sink(Script(black_hole=True)) as sink, ThreadPoolExecutor(1) as pool:
         save(client, system(sink.port, timeout=1.5))

@@ -176,7 +176,7 @@ def test_a_program_that_does_not_start_is_an_error_like_any_other(
 
 
 def test_several_threads_share_the_child(start: Start, aside: ThreadPoolExecutor) -> None:
-    maker = start()
+    maker = start(wait=300)
     codes = [f"E{number}" for number in range(12)]
 
     made = aside.map(lambda code: maker.make(document(failed(error_code=code))), codes)
@@ -307,6 +307,7 @@ def test_nothing_is_fetched_even_for_markup_of_its_own(vector: str, tmp_path: Pa
             server.accept()
 
 
+@pytest.mark.usefixtures("alone")  # processor time is longer while others use the same core
 def test_2000_lines_need_little_processor_time_and_memory(start: Start) -> None:
     maker = start()
     works(maker)
