@@ -17,7 +17,7 @@ from app.domain.kinds import DeliveryKind, DeliveryState, EndReason, LaneState
 from app.models import IS_OPEN, IS_WAITING, Delivery, Lane
 from app.services import fallback, lanes, outbox, silence
 from app.services.installation import Installation
-from app.services.sql import CHUNK, patiently
+from app.services.sql import CHUNK, among, patiently
 
 
 def work(site: Installation) -> dict[str, int]:
@@ -72,34 +72,40 @@ def _made_due(site: Installation, now: datetime) -> Iterator[Sequence[int]]:
         last = connection.scalar(select(func.max(Delivery.id)).where(IS_WAITING)) or 0
     first = 0
     while first < last:
-        ids = patiently(partial(_make_some_due, site, first, last, now))
+        ids = _some_waiting(site, first, last)
         if not ids:
             return
-        yield ids
+        yield patiently(partial(_make_due, site, ids, now))
         first = max(ids)
 
 
-def _make_some_due(site: Installation, after: int, last: int, now: datetime) -> Sequence[int]:
-    table = Delivery.__table__
+def _some_waiting(site: Installation, after: int, last: int) -> Sequence[int]:
+    """Read the next ids apart: as a part of the UPDATE, PostgreSQL may run it once for each row."""
     some = (
-        select(table.c.id)
+        select(Delivery.id)
         .where(
             IS_WAITING,
-            table.c.id > after,
-            table.c.id <= last,
-            table.c.lane_id.in_(select(Lane.id).where(Lane.row.is_(None))),
-            table.c.kind != DeliveryKind.TEST,
+            Delivery.id > after,
+            Delivery.id <= last,
+            Delivery.lane_id.in_(select(Lane.id).where(Lane.row.is_(None))),
+            Delivery.kind != DeliveryKind.TEST,
         )
-        .order_by(table.c.id)
+        .order_by(Delivery.id)
         .limit(CHUNK)
     )
-    made_due = (
-        table.update()
-        .where(table.c.id.in_(some), table.c.state == DeliveryState.PENDING)
-        .values(due_at=now)
-        .returning(table.c.id)
-    )
+    with site.store.reading() as connection:
+        return connection.scalars(some).all()
+
+
+def _make_due(site: Installation, ids: Sequence[int], now: datetime) -> Sequence[int]:
+    table = Delivery.__table__
     with site.store.writing() as connection:
+        made_due = (
+            table.update()
+            .where(among(connection, table.c.id, ids), IS_WAITING)
+            .values(due_at=now)
+            .returning(table.c.id)
+        )
         return connection.scalars(made_due).all()
 
 

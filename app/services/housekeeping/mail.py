@@ -1,4 +1,4 @@
-"""What is old of deliveries and failures, and of the traces that no failure has any more."""
+"""What is old of deliveries, and the traces that no failure has any more."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select
 
 from app.domain.kinds import FINAL_STATES
 from app.models import (
-    IS_OPEN,
     Attempt,
     Delivery,
     DeliveryItem,
     DeliveryRecipient,
     Failure,
-    IntegrationDirection,
     Trace,
 )
 from app.services.housekeeping.steps import Found
 from app.services.housekeeping.walking import by_id, stretch
 
-CHUNK = 2_000
 # A trace may be stored before its failure is; it is not looked for that early.
 TRACE_AGE = timedelta(days=1)
 
@@ -55,67 +52,6 @@ class Deliveries:
         for model in (DeliveryItem, DeliveryRecipient, Attempt):
             connection.execute(delete(model).where(model.delivery_id.in_(gone)))
         return len(gone)
-
-
-@dataclass(frozen=True)
-class Failures:
-    """Failures whose last repeat, and last mail, are from before `limit`; open ones as well.
-
-    What a mail that waits still tells is kept (product.md 11).
-    """
-
-    limit: datetime
-    name: str = "failures"
-
-    def _old(self) -> ColumnElement[bool]:
-        return and_(
-            Failure.last_logged_at < self.limit,
-            or_(Failure.notified_at.is_(None), Failure.notified_at < self.limit),
-        )
-
-    def find(self, connection: Connection, after: Any) -> Found:
-        """Walk the index of the list, from the oldest on."""
-        place = (Failure.last_logged_at, Failure.id)
-        query = select(*place).where(self._old()).order_by(*place).limit(CHUNK)
-        if after is not None:
-            query = query.where(tuple_(*place) > after)
-        rows = connection.execute(query).all()
-        full = len(rows) == CHUNK
-        return Found([row.id for row in rows], tuple(rows[-1]) if full else None)
-
-    def delete(self, connection: Connection, keys: Sequence[int]) -> int:
-        """Delete what nobody is counting on at this moment, and the items that told it."""
-        waiting = exists().where(
-            DeliveryItem.failure_id == Failure.id, Delivery.id == DeliveryItem.delivery_id, IS_OPEN
-        )
-        table = Failure.__table__
-        old = table.delete().where(table.c.id.in_(keys), self._old(), ~waiting)
-        if connection.dialect.name != "sqlite":
-            old = old.where(_unlocked(connection, keys))
-        gone = connection.scalars(old.returning(table.c.id)).all()
-        connection.execute(delete(DeliveryItem).where(DeliveryItem.failure_id.in_(gone)))
-        return len(gone)
-
-
-def _unlocked(connection: Connection, keys: Sequence[int]) -> ColumnElement[bool]:
-    """Lock the directions of the failures, as intake does, but wait for none; PostgreSQL only.
-
-    Intake reads a failure under the lock of its direction and writes it back: a row that is deleted
-    between the two would be a report that is lost. What intake holds now is left to the next time.
-    """
-    table = IntegrationDirection
-    theirs = select(Failure.direction_id).where(Failure.id.in_(keys))
-    locked = connection.scalars(
-        select(table.id)
-        .where(table.id.in_(theirs))
-        .order_by(table.id)
-        .with_for_update(skip_locked=True)
-    ).all()
-    return or_(
-        Failure.direction_id.is_(None),
-        Failure.direction_id.in_(locked),
-        ~exists().where(table.id == Failure.direction_id),
-    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from threading import Lock
 from app import clock
 from app.services import timekeeping
 from app.services.housekeeping import mail, others, turns
+from app.services.housekeeping.failures import BusyFailures, Failures
 from app.services.housekeeping.steps import Rule, delete_by
 from app.services.installation import Installation
 
@@ -80,7 +81,7 @@ def _rules(site: Installation) -> list[Rule]:
     limit = now - timedelta(days=site.settings.retention_days)
     return [
         mail.Deliveries(limit, now),
-        mail.Failures(limit),
+        Failures(limit),
         others.answers(now - timedelta(days=ANSWER_DAYS)),
         others.cycles(limit),
         others.hours(limit),
@@ -88,7 +89,6 @@ def _rules(site: Installation) -> list[Rule]:
         *others.jobs(limit, now),
         others.audited(now - timedelta(days=AUDIT_DAYS), now),
         others.Processes(site, now),
-        # Once more, as those that intake was counting on were left out.
-        mail.Failures(limit),
+        BusyFailures(limit),
         mail.Traces(now),
     ]
