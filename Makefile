@@ -1,6 +1,6 @@
-# Needs python3 (3.11 or newer) and make; everything else is installed into .venv/ from the lock
-# files. An install is repeated when its lock file or the Python version has changed, or when the
-# last one was interrupted: the stamp is written last.
+# Needs python3 (3.11 or newer) and make; everything else is installed into .venv/ and node_modules/
+# from the lock files. An install is repeated when its lock file or the Python version has changed,
+# or when the last one was interrupted: the stamp is written last. (The tests need Chromium as well.)
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,11 +13,17 @@ WORKERS ?= $(shell expr 2 '*' $$(nproc))
 # Where tests without processes of their own keep their files: in memory, if 2 GB are free there,
 # since what they wait for most is the disk.
 MEMORY = $(shell df --output=avail /dev/shm 2>/dev/null | awk '$$1 + 0 > 2000000 { print "/dev/shm" }')
+# What pages load is collected from packages of npm and from app/static/; the folders are named so
+# that a file that has gone counts as well.
+BUILT := build/static/manifest.json
+BUILT_FROM = package-lock.json app/pages/asset_build.py $(shell find app/static)
+CHROMIUM = command -v chromium || command -v chromium-browser || command -v google-chrome
 # The tests start hundreds of processes; each would compile the code anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench soak lock clean venv install install-dev
+.PHONY: help run test bench soak lock clean screens venv install install-dev \
+	chromium node_modules assets
 
 help:  ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -25,13 +31,16 @@ help:  ## Print this list
 run: install  ## Start the server on http://127.0.0.1:8000; Ctrl-C stops it
 	@exec $(PY) -m workers
 
-test: install-dev  ## Check format, lint, layers and types, then run the tests
+test: install-dev chromium  ## Check format, lint, layers and types, then run the tests
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --quiet --check . || { echo "Not formatted: $(PY) -m ruff format ."; exit 1; }
 	@report=$$($(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint(["--no-cache"])' 2>&1) \
 		|| { echo "$$report"; exit 1; }
 	@$(PY) -m mypy --no-error-summary
 	@PYTEST_DEBUG_TEMPROOT=$(MEMORY) $(PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
+screens: install-dev chromium  ## Take pictures of all screens into screens/
+	@$(PY) -m tests.browser.screens
 
 bench: install-dev  ## Measure speed, memory and scale; prints a table
 	@$(PY) -m bench
@@ -43,9 +52,10 @@ lock: install  ## Write both lock files from requirements*.in (UPGRADE=--upgrade
 	@$(PIP) install -qq uv
 	@$(UV_COMPILE) $(UPGRADE) requirements.in --output-file requirements.txt
 	@$(UV_COMPILE) $(UPGRADE) requirements-dev.in --output-file requirements-dev.txt
+	@$(UV_COMPILE) $(UPGRADE) requirements-node.in --output-file requirements-node.txt
 
-clean:  ## Remove .venv/ and all caches; the data in var/ stays
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+clean:  ## Remove .venv/, node_modules/ and all caches; the data in var/ stays
+	@rm -rf $(VENV) node_modules build/static screens .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(1): lock file, $(2): stamp
@@ -59,11 +69,53 @@ define install_locked
 	fi
 endef
 
-install: venv
+install: venv node_modules
 	$(call install_locked,requirements.txt,installed)
+	@$(MAKE) --no-print-directory --silent assets
 
+install-dev: OMIT :=
 install-dev: install
 	$(call install_locked,requirements-dev.txt,installed-dev)
+
+# The stamp says `all` when what only tests need is there as well, which serves `make run` too.
+OMIT := --omit=dev
+node_modules: venv
+	@wanted=$$(sha256sum < package-lock.json); have=$$(cat $@/installed 2>/dev/null); \
+	if [ "$$have" != "$$wanted all" ] && { [ -z "$(OMIT)" ] || [ "$$have" != "$$wanted" ]; }; then \
+		echo "Installing package-lock.json into $@/ ..."; \
+		$(NPM); \
+		"$$npm" ci --ignore-scripts --silent --no-audit --no-fund $(OMIT) \
+			|| { echo "npm could not install package-lock.json"; exit 1; }; \
+		echo "$$wanted$(if $(OMIT),, all)" > $@/installed; \
+	fi
+
+# A shell's way to $$npm: that of the machine, or one from PyPI where its Node.js is missing or old.
+define NPM
+npm=npm; \
+if ! npm --version >/dev/null 2>&1 \
+	|| ! node -e 'process.exit(+(process.versions.node.split(".")[0] < 18))' >/dev/null 2>&1; then \
+	npm=$(VENV)/bin/npm; \
+	echo "Installing requirements-node.txt into $(VENV)/, as there is no Node.js 18 or newer ..."; \
+	$(PIP) install -qq --require-hashes --requirement requirements-node.txt || exit 1; \
+fi
+endef
+
+assets: $(BUILT)
+
+$(BUILT): $(BUILT_FROM)
+	@$(PY) -m app.pages.asset_build
+
+chromium:
+	@{ $(CHROMIUM); } >/dev/null || { \
+		if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing Chromium for the tests of the screens ..."; \
+			apt-get update -qq >/dev/null; \
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+				chromium fonts-liberation >/dev/null; \
+		fi; \
+		{ $(CHROMIUM); } >/dev/null \
+			|| { echo "The tests of the screens need Chromium: apt-get install chromium"; exit 1; }; \
+	}
 
 venv:
 	@if ! $(PY) -c '' 2>/dev/null || ! ls $(VENV)/bin/pip* >/dev/null 2>&1; then \

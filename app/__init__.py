@@ -5,15 +5,18 @@ from __future__ import annotations
 from flask import Flask
 
 from app import config
+from app.admin import register as register_admin
 from app.api import register as register_api
 from app.channels import configure as configure_channels
 from app.channels.policy import AddressPolicy, own_endpoints
 from app.cli import register as register_cli
 from app.extensions import db
+from app.pages import access, assets, errors, headers
 from app.queueing import Alarm
 from app.secrets import Vault
 from app.services.installation import Installation
 from app.storage import Store, engine_options
+from app.web import register as register_web
 
 
 def create_app(settings: config.Settings | None = None) -> Flask:
@@ -22,7 +25,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     Nothing is connected yet, so that the result can be forked.
     """
     settings = settings or config.load()
-    app = Flask("app")
+    app = Flask("app", static_folder=None)  # what pages load: app.pages.assets
     app.config.update(
         SECRET_KEY=settings.secret_key.reveal(),
         SQLALCHEMY_DATABASE_URI=settings.database_url,
@@ -37,6 +40,12 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     app.extensions["tocsin"] = Installation(
         settings, store, Vault(settings.encryption_keys), Alarm(settings)
     )
+    assets.bind(app)
+    access.bind(app)
+    headers.bind(app)
     register_api(app)
+    register_web(app)
+    register_admin(app)
+    errors.bind(app)
     register_cli(app)
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -10,9 +11,10 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
+from app.domain.people import Role
 from app.errors import TocsinError
 from app.logs import one_line
-from app.services import api_keys, invariants
+from app.services import api_keys, invariants, people
 from app.services.installation import installation
 
 P = ParamSpec("P")
@@ -21,7 +23,9 @@ T = TypeVar("T")
 ACTOR = "command line"
 group = AppGroup("tocsin", help="Work on this installation of Tocsin.")
 keys = AppGroup("api-key", help="Keys of the HTTP interface.")
+users = AppGroup("user", help="People who sign in; the way back in when no admin can.")
 group.add_command(keys)
+group.add_command(users)
 
 
 def register(app: Flask) -> None:
@@ -91,3 +95,39 @@ def revoke_key(name: str) -> None:
     """Revoke the key called NAME; within a second no process takes it any more."""
     api_keys.revoke(installation(), name, actor=ACTOR)
     click.echo(f"Revoked: {one_line(name)}")
+
+
+def _read_password() -> str:
+    """Return one line of standard input, so that it stands in no list of processes."""
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+@users.command("add")
+@click.argument("email")
+@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.VIEWER.value)
+@_told
+def add_user(email: str, role: str) -> None:
+    """Make a user with that EMAIL; the password is read from standard input, as one line."""
+    password = _read_password()
+    people.create(installation(), email=email, password=password, role=role, actor=ACTOR)
+    click.echo(f"Made: {one_line(email)}, {role}")
+
+
+@users.command("password")
+@click.argument("email")
+@_told
+def set_password(email: str) -> None:
+    """Give the user a new password, read from standard input; their sessions end."""
+    site = installation()
+    user = people.by_email(site, email)
+    people.set_password(site, user.id, _read_password(), actor=ACTOR)
+    click.echo(f"Changed: {one_line(user.email)}")
+
+
+@users.command("list")
+@_told
+def list_users() -> None:
+    """List the users."""
+    for user in people.listing(installation()):
+        state = "disabled" if user.disabled_at else "enabled"
+        click.echo(one_line(f"{user.email}  {user.role}  {state}"))

@@ -73,13 +73,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     data_dir = _data_dir(env)
     _simulate_clock(env)
     host, port = env.text("HOST", "127.0.0.1") or "", env.whole("PORT", 8000, 1, 65535)
+    public_url = _public_url(env, host, port)
+    _require_tls(env, host, public_url)
     return Settings(
         data_dir=data_dir,
         database_url=_database_url(env, data_dir),
         redis_url=_redis_url(env),
         host=host,
         port=port,
-        public_url=_public_url(env, host, port),
+        public_url=public_url,
         secret_key=_kept_secret(env, "SECRET_KEY", data_dir, lambda: _random.token_urlsafe(48)),
         encryption_keys=_encryption_keys(env, data_dir),
         api_key=_api_key(env),
@@ -150,11 +152,32 @@ def _redis_url(env: Environment) -> str | None:
 
 def _public_url(env: Environment, host: str, port: int) -> str:
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    shown = f"[{shown}]" if ":" in shown else shown
     url = (env.text("PUBLIC_URL", f"http://{shown}:{port}") or "").rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingError(PREFIX + "PUBLIC_URL", "must be an http:// or https:// address")
     return url
+
+
+def _require_tls(env: Environment, host: str, public_url: str) -> None:
+    """Refuse to take passwords over a network in clear text, unless told to."""
+    allowed = env.choice("ALLOW_HTTP", "no", ("yes", "no")) == "yes"
+    if allowed or public_url.startswith("https:") or _is_loopback(host):
+        return
+    raise SettingError(
+        PREFIX + "HOST",
+        f"{host} can be reached from other machines, and passwords would cross the network in "
+        "clear text: put a TLS proxy before Tocsin and set TOCSIN_PUBLIC_URL to its https:// "
+        "address, or set TOCSIN_ALLOW_HTTP=yes",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _api_key(env: Environment) -> Secret | None:

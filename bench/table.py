@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench import bulk, intake, mails, passes, pdf, pruning, standing
+from bench import bulk, intake, lists, mails, passes, pdf, pruning, standing
 from bench.rows import Figure, Figures, Row
 
 ROWS = (
@@ -112,6 +112,16 @@ ROWS = (
             Figure("p99Sending", "  intake in 3 s of sending: 99 of 100", "ms", 200),
             Figure("rateSending", "  reports meanwhile, 8 clients", "/s", more=True),
             Figure("mails", "  mails meanwhile", "/s", more=True),
+        ),
+    ),
+    Row(
+        "lists",
+        1_000_000,
+        lists.reads,
+        (
+            Figure("page", "any page, any filter of 1,000,000, slowest p95", "ms", 60),
+            Figure("search", "  any text", "ms", 150),
+            Figure("other", "  counts and groups", "ms"),
         ),
     ),
     Row(

@@ -253,6 +253,8 @@ def _group(item: pytest.Item) -> str | None:
     names = getattr(item, "fixturenames", ())
     if "alone" in names:
         return "alone"
+    if "server" in names:
+        return "browser"
     return f"running-{_database(item)}" if "running" in names else None
 
 

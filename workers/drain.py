@@ -14,7 +14,7 @@ from app.errors import TocsinError
 from app.failpoints import reach
 from app.queueing import DRAIN, JOBS, RUNS, TESTS, WAKE_LIST, WAKE_SET, queue
 from app.rendering import pdf_process
-from app.services import dispatch, housekeeping, job_work, processes, timekeeping
+from app.services import dispatch, housekeeping, job_work, processes, search_fill, timekeeping
 from app.services.deliver import Courier, trials
 from app.services.installation import Installation
 from app.services.sweep import sweep
@@ -62,6 +62,7 @@ class Drainer:
         self._courier.call(self._run_passes)
         self._courier.call(self._run_jobs)
         self._courier.call(self._run_tests)
+        self._courier.call(self._fill_search)
         self.roll_up()
         self.prune()
 
@@ -118,6 +119,9 @@ class Drainer:
 
     def _prune(self) -> None:
         housekeeping.prune_if_due(self.site, self._process_id, self._goes_on)
+
+    def _fill_search(self) -> None:
+        search_fill.fill(self.site, self._goes_on)
 
     def _run_tests(self) -> None:
         trials.run(self.site, self._process_id, self._goes_on)

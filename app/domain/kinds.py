@@ -143,10 +143,20 @@ class Why(StrEnum):
     NOT_REGISTERED = "not_registered"
 
 
+class IntegrationStatus(StrEnum):
+    """Whether an integration has a direction that is active."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+
+
 class JobKind(StrEnum):
     """What a long piece of work does."""
 
     REGISTER = "register"
+    DELETE_FAILURES = "delete failures"
+    RESOLVE_FAILURES = "resolve failures"
+    RESET_FAILURES = "reset failures"
 
 
 class JobState(StrEnum):
@@ -162,6 +172,7 @@ class RowOutcome(StrEnum):
     """What a job did with one of its rows."""
 
     REGISTERED = "registered"
+    CHANGED = "changed"
     SKIPPED = "skipped"
 
 

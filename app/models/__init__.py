@@ -21,6 +21,7 @@ from app.models.delivery import (
 )
 from app.models.failure import CountedCycle, Failure, Idempotency, Trace
 from app.models.integration import Integration, IntegrationDirection
+from app.models.person import SignedIn, SignInFailure, User
 from app.models.registration import Registration, RegistrationDirection
 from app.models.running import DispatchRun, HourlyCount, Job, JobRow, Process
 
@@ -49,6 +50,9 @@ __all__ = [
     "Registration",
     "RegistrationDirection",
     "Schedule",
+    "SignInFailure",
+    "SignedIn",
     "System",
     "Trace",
+    "User",
 ]

@@ -99,6 +99,10 @@ class Delivery(Model):
             sqlite_where=_OPEN,
             postgresql_where=_OPEN,
         ),
+        # Serve: the list by system, by integration, and by time.
+        Index("deliveries_system", "system_id", "id"),
+        Index("deliveries_integration", "integration_id", "id"),
+        Index("deliveries_made", "created_at"),
         # Serves: the undo of unregistering, which makes due again what it had cancelled.
         Index(
             "deliveries_cancelled",

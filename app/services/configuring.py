@@ -28,7 +28,7 @@ from app.services.named import (
     moment,
     version,
 )
-from app.services.paging import cut, read_cursor
+from app.services.paging import PageQuery, cut, read_cursor
 from app.services.sql import patiently
 from app.shapes import Shape, parse
 from app.shapes import text as text_of
@@ -149,9 +149,9 @@ def page(
     """Return `limit` answers, newest first, and the cursor to go on from; raises Invalid."""
     before = read_cursor(cursor, 1)
     with site.store.viewing() as session:
-        found = coll.rows(session, before[0] if before else None, limit + 1)
-        rows, following = cut(found, limit, lambda row: (row.id,))
-        return [_saved(coll, session, row).document for row in rows], following
+        found = coll.rows(session, before.keys[0] if before else None, limit + 1)
+        part = cut(found, PageQuery.model_construct(limit=limit), lambda row: (row.id,))
+        return [_saved(coll, session, row).document for row in part.rows], part.next
 
 
 def run(site: Installation, actor: str, work: Callable[[Change], T]) -> T:

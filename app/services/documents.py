@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict, PlainSerializer, PrivateAttr
 from pydantic.alias_generators import to_camel
 
 T = TypeVar("T")
@@ -30,6 +30,17 @@ class Page(Document, Generic[T]):
 
     items: list[T]
     next: str | None = None
+    _newer: str | None = PrivateAttr(default=None)
+
+    @property
+    def newer(self) -> str | None:
+        """The cursor of the page before, for the screens; None: this is the first one."""
+        return self._newer
+
+    def beside(self, newer: str | None) -> Page[T]:
+        """Note the cursor of the page before, which is no part of the answer; returns itself."""
+        self._newer = newer
+        return self
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -14,6 +15,20 @@ from app.services import audit
 from app.services.installation import Installation
 
 _KIND = "failure"
+
+
+class Action(StrEnum):
+    """What people do to failures, in the words of the audit log."""
+
+    DELETE = "delete"
+    RESOLVE = "resolve"
+    RESET = "reset retries"
+
+
+_VALUES: Mapping[Action, Mapping[str, Any]] = {
+    Action.RESOLVE: {"state": FailureState.RESOLVED},
+    Action.RESET: {"retry_count": 0, "told_episode": None, "told_delivery_id": None},
+}
 _SHOWN = ("state", "retry_count", "told_episode")
 
 
@@ -22,36 +37,48 @@ def delete(site: Installation, failure_id: int, actor: str) -> None:
 
     A mail that would still tell it goes without it.
     """
-    failure, item = Failure.__table__, DeliveryItem.__table__
     with site.store.writing() as connection:
-        before = _locked(connection, failure_id)
-        _leave_out(connection, failure_id)
-        connection.execute(item.delete().where(item.c.failure_id == failure_id))
-        connection.execute(failure.delete().where(failure.c.id == failure_id))
-        audit.record(connection, actor, "delete", _KIND, str(failure_id), before, None)
+        apply(connection, Action.DELETE, failure_id, actor)
 
 
 def resolve(site: Installation, failure_id: int, actor: str) -> None:
     """Close a failure until it is reported again; raises NotFound. Harmless when repeated."""
-    _change(site, failure_id, actor, "resolve", {"state": FailureState.RESOLVED})
+    with site.store.writing() as connection:
+        apply(connection, Action.RESOLVE, failure_id, actor)
 
 
 def reset_retries(site: Installation, failure_id: int, actor: str) -> None:
     """Count its retries from 0 again, so that it may be told once more; raises NotFound."""
-    told = {"told_episode": None, "told_delivery_id": None}
-    _change(site, failure_id, actor, "reset retries", {"retry_count": 0, **told})
-
-
-def _change(
-    site: Installation, failure_id: int, actor: str, action: str, values: Mapping[str, Any]
-) -> None:
-    table = Failure.__table__
     with site.store.writing() as connection:
-        before = _locked(connection, failure_id)
+        apply(connection, Action.RESET, failure_id, actor)
+
+
+def apply(
+    connection: Connection, action: Action, failure_id: int, actor: str, *, audited: bool = True
+) -> bool:
+    """Do it to one failure, in the caller's transaction; returns whether that changed anything.
+
+    Raises NotFound. Not `audited`: the caller writes one entry for many.
+    """
+    before = _locked(connection, failure_id)
+    if action is Action.DELETE:
+        _delete(connection, failure_id)
+        after = None
+    else:
+        table = Failure.__table__
+        values = _VALUES[action]
         connection.execute(table.update().where(table.c.id == failure_id).values(values))
         after = before | {name: values[name] for name in _SHOWN if name in values}
-        if after != before:
-            audit.record(connection, actor, action, _KIND, str(failure_id), before, after)
+    if after != before and audited:
+        audit.record(connection, actor, action, _KIND, str(failure_id), before, after)
+    return after != before
+
+
+def _delete(connection: Connection, failure_id: int) -> None:
+    failure, item = Failure.__table__, DeliveryItem.__table__
+    _leave_out(connection, failure_id)
+    connection.execute(item.delete().where(item.c.failure_id == failure_id))
+    connection.execute(failure.delete().where(failure.c.id == failure_id))
 
 
 def _leave_out(connection: Connection, failure_id: int) -> None:

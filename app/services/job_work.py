@@ -12,7 +12,7 @@ from sqlalchemy import and_
 from app.domain.kinds import JobKind
 from app.errors import StorageUnavailable
 from app.models import Job
-from app.services import bulk, configuring, jobs
+from app.services import bulk, configuring, failure_bulk, jobs
 from app.services.installation import Installation
 from app.services.jobs import Open
 
@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 GoesOn = Callable[[], bool]
 UNFORESEEN = "The server met an error of its own; its log tells more."
 _WORK: Mapping[JobKind, Callable[[Installation, Open, GoesOn], bool]] = {
-    JobKind.REGISTER: bulk.work_off
+    JobKind.REGISTER: bulk.work_off,
+    JobKind.DELETE_FAILURES: failure_bulk.work_off,
+    JobKind.RESOLVE_FAILURES: failure_bulk.work_off,
+    JobKind.RESET_FAILURES: failure_bulk.work_off,
 }
 # A process does one job at a time; so one that it holds and does not do was left by an error.
 _ONE_JOB = Lock()
@@ -47,5 +50,6 @@ def _ended(site: Installation, job: Open, goes_on: GoesOn) -> bool:
         raise
     except Exception:
         log.exception("job %s failed", job.id)
-        configuring.run(site, job.actor, partial(bulk.give_up, job.id, UNFORESEEN))
+        give_up = bulk.give_up if job.kind is JobKind.REGISTER else failure_bulk.give_up
+        configuring.run(site, job.actor, partial(give_up, job.id, UNFORESEEN))
         return True

@@ -50,6 +50,11 @@ class Open:
 _COLUMNS = [_JOB[name] for name in Open.__dataclass_fields__]
 
 
+def outcome_of(kind: JobKind) -> RowOutcome:
+    """Return how a row ends that a job of this kind has done."""
+    return RowOutcome.REGISTERED if kind is JobKind.REGISTER else RowOutcome.CHANGED
+
+
 def queue(
     site: Installation, kind: JobKind, actor: str, request: Mapping[str, Any], keys: Sequence[str]
 ) -> Open:
@@ -57,7 +62,8 @@ def queue(
 
     Short transactions; until the last one the job is a failed one, which says that it is half made.
     """
-    counts = {str(outcome): 0 for outcome in RowOutcome}
+    outcomes = (outcome_of(kind), RowOutcome.SKIPPED)
+    counts = {str(outcome): 0 for outcome in outcomes}
     actor = actor[:LONGEST_ACTOR]
     values = {"kind": kind, "actor": actor, "request": request, "done": 0, "counts": counts}
     values |= {"total": len(keys), "created_at": utc_now()}
@@ -131,9 +137,9 @@ def note(
 
     To be called in the transaction that did it. The last rows end the job.
     """
-    upto = job.done + len(keys)
+    upto, outcome = job.done + len(keys), outcome_of(job.kind)
     rows = and_(_ROW.job_id == job.id, _ROW.place.between(job.done, upto - 1))
-    connection.execute(JobRow.__table__.update().where(rows).values(outcome=RowOutcome.REGISTERED))
+    connection.execute(JobRow.__table__.update().where(rows).values(outcome=outcome))
     values = [
         {"job": job.id, "nth": place, "why": skipped[key]}
         for place, key in enumerate(keys, start=job.done)
@@ -141,8 +147,8 @@ def note(
     ]
     if values:
         connection.execute(_SKIPPED, values)
-    did = {RowOutcome.REGISTERED: len(keys) - len(values), RowOutcome.SKIPPED: len(values)}
-    counts = {str(outcome): job.counts[outcome] + number for outcome, number in did.items()}
+    did = {outcome: len(keys) - len(values), RowOutcome.SKIPPED: len(values)}
+    counts = {str(how): job.counts[how] + number for how, number in did.items()}
     mine = _JOB.id == job.id
     _change(connection, mine, done=upto, counts=counts, started_at=_started())
     if upto >= job.total:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -19,7 +20,9 @@ MAX_ID = 2**63 - 1
 R = TypeVar("R")
 T = TypeVar("T")
 
-_CURSOR = re.compile(r"[0-9]{1,19}(\.[0-9]{1,19})*")
+_CURSOR = re.compile(r"(n?)([0-9]{1,19}(?:\.[0-9]{1,19})*)")
+# How the base64 of "n" and a digit begins.
+_NEWER = "b"
 _OFFSET_WITH_BLANK = re.compile(r" (\d\d:\d\d)$")
 
 
@@ -83,35 +86,67 @@ class PageQuery(Query):
     cursor: Annotated[str, text(200)] | None = Field(None, description="`next` of the page before.")
 
 
-def read_cursor(cursor: str | None, parts: int) -> tuple[int, ...] | None:
-    """Return the sort key after which the page begins; raises Invalid for a foreign cursor."""
+@dataclass(frozen=True)
+class Cursor:
+    """The sort key beyond which a page lies; `newer`: before it, in the order of the list."""
+
+    keys: tuple[int, ...]
+    newer: bool = False
+
+
+@dataclass(frozen=True)
+class Part(Generic[R]):
+    """The rows of one page in the order of the list, and the cursors of its neighbours."""
+
+    rows: Sequence[R]
+    next: str | None = None
+    newer: str | None = None
+
+
+def read_cursor(cursor: str | None, parts: int) -> Cursor | None:
+    """Return where the page begins; raises Invalid for a foreign cursor."""
     if cursor is None:
         return None
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
     except ValueError:
         raw = ""
-    keys = tuple(map(int, raw.split("."))) if _CURSOR.fullmatch(raw) else ()
-    if len(keys) != parts or max(keys) > MAX_ID:
+    found = _CURSOR.fullmatch(raw)
+    keys = tuple(map(int, found[2].split("."))) if found else ()
+    if not found or len(keys) != parts or max(keys) > MAX_ID:
         raise Invalid([Fault("/cursor", "is not a cursor of this list: give `next` of a page")])
-    return keys
+    return Cursor(keys, found[1] == "n")
 
 
-def write_cursor(*keys: int) -> str:
+def write_cursor(*keys: int, newer: bool = False) -> str:
     """Return the opaque form of a sort key of whole numbers."""
-    raw = ".".join(map(str, keys)).encode()
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    raw = ("n" if newer else "") + ".".join(map(str, keys))
+    return base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
 
 
-def cut(
-    rows: Sequence[R], limit: int, key: Callable[[R], tuple[int, ...]]
-) -> tuple[Sequence[R], str | None]:
-    """Cut `rows`, read with `limit + 1`, to a page; return it with the cursor of the next one."""
-    if len(rows) <= limit:
-        return rows, None
-    return rows[:limit], write_cursor(*key(rows[limit - 1]))
+def cut(rows: Sequence[R], wanted: PageQuery, key: Callable[[R], tuple[int, ...]]) -> Part[R]:
+    """Cut `rows`, read with one more than a page has, to the page with its neighbours.
+
+    Those of a newer page come the nearest first, as they are read, and are turned round here.
+    """
+    newer = is_newer(wanted)
+    more, shown = len(rows) > wanted.limit, rows[: wanted.limit]
+    if newer:
+        shown = shown[::-1]
+    if not shown:
+        return Part(shown)
+    older = write_cursor(*key(shown[-1])) if more or newer else None
+    before = more if newer else wanted.cursor is not None
+    return Part(shown, older, write_cursor(*key(shown[0]), newer=True) if before else None)
 
 
-def page_of(items: list[T], cursor: str | None) -> Page[T]:
+def is_newer(wanted: PageQuery) -> bool:
+    """Whether the page before is asked for: its rows are read backwards."""
+    cursor = wanted.cursor
+    return cursor is not None and cursor.startswith(_NEWER)
+
+
+def page_of(items: list[T], part: Part[Any] | None = None) -> Page[T]:
     """Return the page of `items`, whose type is that of the list it stands in."""
-    return Page.model_construct(items=items, next=cursor)
+    page: Page[T] = Page.model_construct(items=items, next=part.next if part else None)
+    return page.beside(part.newer if part else None)

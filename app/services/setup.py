@@ -13,12 +13,13 @@ from app.domain.schedule import BUILT_IN
 from app.errors import TocsinError
 from app.models import ApiKey, Schedule
 from app.secrets import Secret, hash_key, new_token
+from app.services import first_admin
 from app.services.installation import Installation, installation
 from app.storage import without_limits
 
 log = logging.getLogger(__name__)
 
-HEAD = "0002"
+HEAD = "0004"
 SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
 # One migration at a time over all hosts of a PostgreSQL installation (an arbitrary constant).
 ADVISORY_LOCK = 726_353
@@ -41,6 +42,9 @@ def prepare(app: Flask) -> None:
         _migrate(connection)
         _add_built_in_schedules(connection)
         made = _first_key(connection, site)
+        link = first_admin.at_start(connection, site.settings)
+    if link:
+        print(f"\n  Make the first admin (works once): {link}\n", flush=True)
     if made:
         print(f"\n  API key (admin, shown only now): {made}\n", flush=True)
 

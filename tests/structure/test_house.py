@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,5 +88,16 @@ def test_decision_records_are_numbered_without_a_gap() -> None:
 def test_no_file_names_a_registry() -> None:
     files = [*ROOT.glob("*.txt"), *ROOT.glob("*.in"), ROOT / "Makefile", ROOT / "pyproject.toml"]
 
-    for path in [*files, *ROOT.glob(".ci/*")]:
+    files += [ROOT / "package.json", ROOT / ".npmrc", *ROOT.glob(".ci/*")]
+    for path in files:
         assert "://" not in path.read_text(encoding="utf-8").replace("http://127.0.0.1", ""), path
+
+
+def test_the_lock_of_npm_names_no_registry_but_pins_every_package() -> None:
+    lock = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
+    packages = [package for path, package in lock["packages"].items() if path]
+
+    for package in packages:
+        package.pop("funding", None)  # whom to thank, which npm copies from the package
+        assert package["integrity"].startswith("sha512-"), package
+    assert "://" not in json.dumps(packages)

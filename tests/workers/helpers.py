@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,6 +52,20 @@ def ask_redis(path: Path, command: str) -> bytes:
         return b""
 
 
+@contextmanager
+def hangup(action: Callable[[int, object], None] | signal.Handlers) -> Iterator[None]:
+    """Take `action` for SIGHUP in this process, and what it had before afterwards."""
+    before = signal.signal(signal.SIGHUP, action)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _drop(_number: int, _frame: object) -> None:
+    """Do nothing: a signal that has a handler gets its default action back with the exec."""
+
+
 class Running:
     """A `python …` of its own process group, with its output in a file."""
 
@@ -59,7 +74,8 @@ class Running:
         self.run_dir = data_dir / "run"
         self.socket = self.run_dir / "redis.sock"
         self._output = data_dir.parent / f"output-{free_port()}"
-        with self._output.open("wb") as output:
+        # Under nohup this process ignores SIGHUP, and whatever it starts would do so as well.
+        with self._output.open("wb") as output, hangup(_drop):
             self.process = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=ROOT,

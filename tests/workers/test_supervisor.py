@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 
 from app import clock
 from tests.workers.conftest import Launch
-from tests.workers.helpers import alive, ask_redis, wait_for
+from tests.workers.helpers import alive, ask_redis, hangup, wait_for
 from workers.supervisor import pause
 
 
@@ -86,6 +87,31 @@ def test_a_stop_ends_every_process_and_removes_the_pid_files(
     assert not [pid for pid in pids if alive(pid)]
     assert not list(server.run_dir.glob("*.pid"))
     assert "Traceback" not in server.output
+
+
+def test_a_hangup_stops_a_server_even_where_the_tests_run_under_nohup(supervise: Launch) -> None:
+    with hangup(signal.SIG_IGN):
+        server = supervise("pair")
+    server.pid("worker-2")
+
+    server.send(signal.SIGHUP)
+
+    assert server.ends() == 0
+
+
+def test_a_hangup_does_not_stop_a_server_that_was_started_with_nohup(launch: Launch) -> None:
+    command = ["nohup", sys.executable, "-m", "tests.workers.fake_server", "pair"]
+    server = launch("-c", f"import os; os.execvp('nohup', {command})")
+    first = server.pid("worker-1")
+
+    server.send(signal.SIGHUP)
+    # A supervisor that restarts a worker has been through the wait that could take the signal.
+    os.kill(first, signal.SIGKILL)
+
+    assert server.pid("worker-1", other_than=first)
+    assert "Traceback" not in server.output
+    server.send(signal.SIGTERM)
+    assert server.ends() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -10,7 +10,7 @@ from threading import Lock
 
 from app import clock
 from app.services import timekeeping
-from app.services.housekeeping import mail, others, turns
+from app.services.housekeeping import mail, others, texts, turns
 from app.services.housekeeping.failures import BusyFailures, Failures
 from app.services.housekeeping.steps import Rule, delete_by
 from app.services.installation import Installation
@@ -91,4 +91,5 @@ def _rules(site: Installation) -> list[Rule]:
         others.Processes(site, now),
         BusyFailures(limit),
         mail.Traces(now),
+        texts.Orphans(),
     ]

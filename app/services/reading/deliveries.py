@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,6 +30,7 @@ from app.services.reading.recipients import Recipient, recipients_of
 from app.services.reading.selecting import equalities, integration_id, newest_first, system_id
 
 MOST_ITEMS = 100
+CAP, AT_ONCE = 10_000, 1_000
 MOST_ATTEMPTS = 1000
 MAIL = "smtp"
 _SAME = (
@@ -103,9 +104,27 @@ def page(site: Installation, wanted: DeliveryQuery) -> Page[DeliveryDocument]:
     """Return the deliveries of a filter, newest first."""
     query = newest_first(_selected().where(*_conditions(wanted)), wanted, (Delivery.id,))
     with site.store.reading() as connection:
-        rows, cursor = cut(connection.execute(query).all(), wanted.limit, lambda row: (row.id,))
-        fields = _fields(site, connection, rows)
-    return page_of([DeliveryDocument(**one) for one in fields], cursor)
+        part = cut(connection.execute(query).all(), wanted, lambda row: (row.id,))
+        fields = _fields(site, connection, part.rows)
+    return page_of([DeliveryDocument(**one) for one in fields], part)
+
+
+def count(site: Installation, wanted: DeliveryQuery, cap: int = CAP) -> int:
+    """Return how many deliveries a filter has; `cap` + 1: more than that."""
+    part = select(Delivery.id).where(*_conditions(wanted)).limit(cap + 1).subquery()
+    with site.store.reading() as connection:
+        return connection.scalar(select(func.count()).select_from(part)) or 0
+
+
+def export(site: Installation, wanted: DeliveryQuery) -> Iterator[DeliveryDocument]:
+    """Yield all deliveries of a filter, newest first, in short reads."""
+    cursor: str | None = None
+    while True:
+        found = page(site, wanted.model_copy(update={"limit": AT_ONCE, "cursor": cursor}))
+        yield from found.items
+        cursor = found.next
+        if cursor is None:
+            return
 
 
 def one(site: Installation, delivery_id: int) -> DeliveryWithAttempts:

@@ -3,46 +3,31 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, func, select
 
-from app.clock import to_micros
 from app.domain.kinds import Direction, ErrorType, FailureState, Kind
 from app.errors import NotFound
 from app.models import IS_OPEN, Delivery, Failure, Integration, Registration, System, Trace
 from app.services.documents import Document, IdText, Page
 from app.services.installation import Installation
-from app.services.paging import Flag, MomentFilter, PageQuery, TextFilter, cut, page_of
-from app.services.reading import decisions
+from app.services.paging import Part, page_of
+from app.services.reading import decisions, failure_keys
 from app.services.reading.decisions import Decision
-from app.services.reading.selecting import equalities, integration_id, newest_first
+from app.services.reading.failure_filter import FailureQuery as FailureQuery  # noqa: PLC0414
+from app.services.sql import among
 
-_SEARCHED = (Failure.message, Failure.error_code, Failure.entity_id, Failure.project)
+CAP = 10_000
+AT_ONCE = 1_000
 _SAME = (
     "id error_type kind direction error_code message entity_type entity_id project count "
     "retry_count max_retry_count total_retry_count accessible state first_logged_at "
     "last_logged_at reason"
 ).split()
-
-
-class FailureQuery(PageQuery):
-    """The filters of /failures; times are those of the last report."""
-
-    kind: Kind | None = None
-    error_type: ErrorType | None = None
-    integration: TextFilter | None = Field(None, description="Key of the integration.")
-    direction: Direction | None = None
-    error_code: TextFilter | None = None
-    entity_id: TextFilter | None = None
-    state: FailureState | None = None
-    notified: Flag = Field(None, description="Whether a mail that tells it was sent.")
-    q: TextFilter | None = Field(None, description="Text in message, code, entity or project.")
-    since: MomentFilter | None = Field(None, description="Last logged at this time or later.")
-    until: MomentFilter | None = Field(None, description="Last logged before this time.")
 
 
 class Notified(Document):
@@ -89,13 +74,53 @@ class FailureWithTrace(FailureDocument):
 
 def page(site: Installation, wanted: FailureQuery) -> Page[FailureDocument]:
     """Return the failures of a filter, the last reported first."""
-    query = newest_first(
-        _selected().where(*_conditions(wanted)), wanted, (Failure.last_logged_at, Failure.id)
-    )
     with site.store.reading() as connection:
-        rows, cursor = cut(connection.execute(query).all(), wanted.limit, _key)
-        waiting = _waiting(connection, rows)
-    return page_of([FailureDocument(**_fields(row, waiting)) for row in rows], cursor)
+        part = failure_keys.part(connection, wanted)
+        items = documents(connection, [failure_id for _, failure_id in part.rows])
+    return page_of(items, part)
+
+
+def documents(connection: Connection, ids: Sequence[int]) -> list[FailureDocument]:
+    """Return the failures of `ids`, in their order."""
+    query = _selected().where(among(connection, Failure.id, ids))
+    rows = {row.id: row for row in connection.execute(query)}
+    waiting = _waiting(connection, list(rows.values()))
+    return [FailureDocument(**_fields(rows[one], waiting)) for one in ids if one in rows]
+
+
+def count(site: Installation, wanted: FailureQuery, cap: int = CAP) -> int:
+    """Return how many failures a filter has; `cap` + 1: more than that.
+
+    Of a text that is too short for the index, or very frequent, those of the newest part.
+    """
+    with site.store.reading() as connection:
+        return failure_keys.count(connection, wanted, cap)
+
+
+def ids(site: Installation, wanted: FailureQuery) -> Iterator[int]:
+    """Yield the ids of all failures of a filter, in short reads; its cursor is not asked."""
+    for part in _parts(site, wanted):
+        yield from (one for _, one in part.rows)
+
+
+def export(site: Installation, wanted: FailureQuery) -> Iterator[FailureDocument]:
+    """Yield all failures of a filter, the last reported first, in short reads."""
+    for part in _parts(site, wanted):
+        with site.store.reading() as connection:
+            items = documents(connection, [one for _, one in part.rows])
+        yield from items
+
+
+def _parts(site: Installation, wanted: FailureQuery) -> Iterator[Part[failure_keys.Key]]:
+    cursor: str | None = None
+    while True:
+        asked = wanted.model_copy(update={"limit": AT_ONCE, "cursor": cursor})
+        with site.store.reading() as connection:
+            part = failure_keys.every(connection, asked)
+        yield part
+        cursor = part.next
+        if cursor is None:
+            return
 
 
 def one(site: Installation, failure_id: int) -> FailureWithTrace:
@@ -155,28 +180,6 @@ def _selected(*more: Any) -> Select[Any]:
         .outerjoin(Integration, Integration.id == Failure.integration_id)
         .outerjoin(System, System.id == Failure.system_id)
     )
-
-
-def _conditions(wanted: FailureQuery) -> list[ColumnElement[bool]]:
-    names = ("kind", "error_type", "direction", "error_code", "entity_id", "state")
-    conditions = equalities((getattr(Failure, name), getattr(wanted, name)) for name in names)
-    if wanted.integration is not None:
-        conditions.append(Failure.integration_id == integration_id(wanted.integration))
-    if wanted.notified is not None:
-        sent = Failure.notified_at
-        conditions.append(sent.is_not(None) if wanted.notified else sent.is_(None))
-    if wanted.q:
-        found = (column.icontains(wanted.q, autoescape=True) for column in _SEARCHED)
-        conditions.append(or_(*found))
-    if wanted.since is not None:
-        conditions.append(Failure.last_logged_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(Failure.last_logged_at < wanted.until)
-    return conditions
-
-
-def _key(row: Any) -> tuple[int, int]:
-    return to_micros(row.last_logged_at), row.id
 
 
 Waiting = Mapping[tuple[int | None, int], int]

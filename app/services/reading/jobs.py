@@ -14,8 +14,8 @@ from app.errors import NotFound
 from app.models import Job, JobRow
 from app.services.documents import Document, IdText, Page
 from app.services.installation import Installation
-from app.services.paging import PageQuery, cut, page_of, read_cursor
-from app.services.reading.selecting import newest_first
+from app.services.paging import PageQuery, cut, page_of
+from app.services.reading.selecting import first_first, newest_first
 
 
 class JobDocument(Document):
@@ -65,8 +65,8 @@ def page(site: Installation, wanted: PageQuery) -> Page[JobDocument]:
     """Return the jobs, newest first."""
     query = newest_first(_selected(), wanted, (Job.id,))
     with site.store.reading() as connection:
-        rows, cursor = cut(connection.execute(query).all(), wanted.limit, lambda row: (row.id,))
-    return page_of([JobDocument(**row._mapping) for row in rows], cursor)
+        part = cut(connection.execute(query).all(), wanted, lambda row: (row.id,))
+    return page_of([JobDocument(**row._mapping) for row in part.rows], part)
 
 
 def one(site: Installation, job_id: int) -> JobDocument:
@@ -81,17 +81,16 @@ def one(site: Installation, job_id: int) -> JobDocument:
 def rows_of(site: Installation, job_id: int, wanted: JobRowQuery) -> Page[JobRowDocument]:
     """Return the rows of a job in order of place; raises NotFound."""
     job = one(site, job_id)
-    after = read_cursor(wanted.cursor, 1)
-    query = select(JobRow.place, JobRow.key, JobRow.outcome, JobRow.reason)
-    query = query.where(JobRow.job_id == job_id).order_by(JobRow.place).limit(wanted.limit + 1)
-    if after is not None:
-        query = query.where(JobRow.place > after[0])
+    columns: list[Any] = [JobRow.place, JobRow.key, JobRow.outcome, JobRow.reason]
+    query = select(*columns)
+    query = query.where(JobRow.job_id == job_id)
     if wanted.outcome is not None:
         query = query.where(JobRow.outcome == wanted.outcome)
+    query = first_first(query, wanted, (JobRow.place,))
     with site.store.reading() as connection:
         found = connection.execute(query).all()
-    rows, cursor = cut(found, wanted.limit, lambda row: (row.place,))
-    return page_of([_row(job, row) for row in rows], cursor)
+    part = cut(found, wanted, lambda row: (row.place,))
+    return page_of([_row(job, row) for row in part.rows], part)
 
 
 def registered(site: Installation, job_id: int | None) -> Registered | None:

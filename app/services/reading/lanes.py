@@ -67,9 +67,9 @@ def page(site: Installation, wanted: LaneQuery) -> Page[LaneDocument]:
     """Return the lanes of a filter, newest first."""
     query = newest_first(_selected().where(*_conditions(wanted)), wanted, (Lane.id,))
     with site.store.reading() as connection:
-        rows, cursor = cut(connection.execute(query).all(), wanted.limit, lambda row: (row.id,))
-        waiting = _waiting(connection, [row.id for row in rows])
-    return page_of([_document(row, waiting) for row in rows], cursor)
+        part = cut(connection.execute(query).all(), wanted, lambda row: (row.id,))
+        waiting = _waiting(connection, [row.id for row in part.rows])
+    return page_of([_document(row, waiting) for row in part.rows], part)
 
 
 def one(site: Installation, lane_id: int) -> LaneDocument:

@@ -35,8 +35,8 @@ def page(site: Installation, wanted: PageQuery) -> Page[RunDocument]:
     """Return the passes, newest first."""
     query = newest_first(_selected(), wanted, (DispatchRun.id,))
     with site.store.reading() as connection:
-        rows, cursor = cut(connection.execute(query).all(), wanted.limit, lambda row: (row.id,))
-    return page_of([_document(row) for row in rows], cursor)
+        part = cut(connection.execute(query).all(), wanted, lambda row: (row.id,))
+    return page_of([_document(row) for row in part.rows], part)
 
 
 def one(site: Installation, run_id: int) -> RunDocument:

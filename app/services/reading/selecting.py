@@ -10,10 +10,12 @@ from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
     Select,
+    UnaryExpression,
     select,
     tuple_,
     type_coerce,
 )
+from sqlalchemy.sql.operators import custom_op
 
 from app.models import Integration, System
 from app.services.paging import PageQuery, read_cursor
@@ -38,9 +40,32 @@ def newest_first(query: Select[Any], wanted: PageQuery, columns: Sequence[Any]) 
     """Order `query` by `columns` descending, after the cursor, one row more than a page has.
 
     The columns are compared as the whole numbers that they are in the database, times included.
+    The page before a row is read backwards from it: `cut` turns it round.
     """
-    after = read_cursor(wanted.cursor, len(columns))
-    if after is not None:
+    return _ordered(query, wanted, columns, descending=True)
+
+
+def first_first(query: Select[Any], wanted: PageQuery, columns: Sequence[Any]) -> Select[Any]:
+    """Order `query` by `columns` ascending; otherwise as `newest_first`."""
+    return _ordered(query, wanted, columns, descending=False)
+
+
+def _ordered(
+    query: Select[Any], wanted: PageQuery, columns: Sequence[Any], *, descending: bool
+) -> Select[Any]:
+    cursor = read_cursor(wanted.cursor, len(columns))
+    falls = descending if cursor is None else descending is not cursor.newer
+    if cursor is not None:
         numbers = tuple_(*(type_coerce(column, BigInteger) for column in columns))
-        query = query.where(numbers < tuple_(*after))
-    return query.order_by(*(column.desc() for column in columns)).limit(wanted.limit + 1)
+        keys = tuple_(*cursor.keys)
+        query = query.where(numbers < keys if falls else numbers > keys)
+    order = (column.desc() if falls else column.asc() for column in columns)
+    return query.order_by(*order).limit(wanted.limit + 1)
+
+
+def plain(column: Any) -> ColumnElement[Any]:
+    """Return the column as an expression that no index serves: another one leads."""
+    expression: ColumnElement[Any] = UnaryExpression(
+        column, operator=custom_op("+"), type_=column.type
+    )
+    return expression

@@ -1,0 +1,36 @@
+"""The screens of the administration, one module each; importing one is enough to have it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from flask import Flask
+from flask_admin import Admin
+from flask_admin.theme import Bootstrap4Theme
+
+from app.pages import shell
+from app.pages.screen import Screen
+
+# In the order of the navigation; the first is the index.
+MODULES = (
+    "overview",
+    "deliveries",
+    "schedules",
+    "users",
+    "api_keys",
+    "about",
+)
+
+
+def register(app: Flask) -> None:
+    """Add every screen to `app`."""
+    screens = [one() for name in MODULES for one in import_module(f"{__name__}.{name}").SCREENS]
+    admin = Admin(
+        app, name="Tocsin", url="/", index_view=screens[0], theme=Bootstrap4Theme(), endpoint="top"
+    )
+    for one in screens[1:]:
+        admin.add_view(one)
+    shell.bind(app, admin)
+
+
+__all__ = ["Screen", "register"]

@@ -1,0 +1,133 @@
+"""Deliveries: every notification, where it stands, and what was tried (delivery.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from app.domain.kinds import DeliveryKind, DeliveryState
+from app.domain.people import Role
+from app.pages import download
+from app.pages.filters import Choice, Period, Text
+from app.pages.lists import Column, Empty, Listing
+from app.pages.screen import Answer, Screen, back, post, route, unsure
+from app.services import lanes, outbox
+from app.services.reading import deliveries, delivery_words
+from app.services.reading import lanes as read_lanes
+from app.services.reading.deliveries import DeliveryDocument, DeliveryQuery
+from app.services.reading.lanes import LaneQuery, ShownState
+from app.shapes import parse
+
+_KINDS = {
+    DeliveryKind.FAILURE: "Failure",
+    DeliveryKind.DIGEST: "Digest of processing failures",
+    DeliveryKind.INACTIVITY: "No activity",
+    DeliveryKind.RECOVERY: "Works again",
+    DeliveryKind.TEST: "Test",
+    DeliveryKind.FALLBACK: "Cannot deliver (fallback)",
+    DeliveryKind.EVENT: "Event",
+}
+LISTING = Listing(
+    columns=(
+        Column("Made"),
+        Column("What"),
+        Column("System"),
+        Column("State"),
+        Column("Attempts", "num"),
+    ),
+    filters=(
+        Choice("state", "State", [(str(s), delivery_words.WORDS[s]) for s in DeliveryState]),
+        Choice("kind", "What", [(str(kind), title) for kind, title in _KINDS.items()]),
+        Text("system", "System"),
+        Text("integration", "Integration"),
+        Text("failure", "Failure"),
+        Period(),
+    ),
+    empty=Empty(
+        "Nothing was sent yet",
+        "A delivery is made when a registered integration fails, and when you press Test.",
+        "mail",
+    ),
+    noun="delivery",
+    nouns="deliveries",
+)
+_CSV = ("Id", "Made", "What", "System", "State", "Reason", "Attempts", "Finished", "Recipients")
+
+
+class Deliveries(Screen):
+    """The list of deliveries, the lanes that do not flow, and one delivery."""
+
+    title, path, icon, section = "Deliveries", "/deliveries/", "send", "Notifications"
+
+    @route("/")
+    def index(self) -> str:
+        """Show the deliveries of a filter, newest first."""
+        view = LISTING.view(request.args, self.path, DeliveryQuery)
+        return self.page(
+            "admin/deliveries.html",
+            view=view,
+            page=deliveries.page(self.site, view.query),
+            total=deliveries.count(self.site, view.query),
+            held=self._held(),
+            kinds=_KINDS,
+            words=delivery_words,
+        )
+
+    @route("/export.csv")
+    def export(self) -> Response:
+        """Stream what the filter finds as CSV."""
+        view = LISTING.view(request.args, self.path, DeliveryQuery)
+        rows = (_row(one) for one in deliveries.export(self.site, view.query))
+        return download.csv("deliveries.csv", _CSV, rows)
+
+    @route("/<int:number>")
+    def show(self, number: int) -> str:
+        """Show one delivery with every attempt and the decision behind it."""
+        return self.page(
+            "admin/delivery.html",
+            one=deliveries.one(self.site, number),
+            kinds=_KINDS,
+            words=delivery_words,
+        )
+
+    @post("/<int:number>/cancel", Role.OPERATOR)
+    def cancel(self, number: int) -> Answer:
+        """Cancel what waits."""
+        asked = unsure("What waits here will not be sent.", "Cancel the delivery")
+        if asked:
+            return asked
+        outbox.cancel(self.site, number, self.actor)
+        return self.done(f"{self.path}{number}", "The delivery was cancelled.")
+
+    @post("/lanes/<int:number>/try", Role.OPERATOR)
+    def try_now(self, number: int) -> Response:
+        """Let a lane that is in retry be tried now."""
+        lanes.try_now(self.site, number)
+        return self.done(back(self.path), "It is being tried now.", "info")
+
+    def _held(self) -> list[read_lanes.LaneDocument]:
+        """Return the lanes that do not flow, each one line of the screen."""
+        states = (ShownState.RETRYING, ShownState.FLUSHING, ShownState.PAUSED)
+        asked = [parse(LaneQuery, {"state": state}) for state in states]
+        found = [read_lanes.page(self.site, query) for query in asked]
+        return [lane for page in found for lane in page.items]
+
+
+def _row(one: DeliveryDocument) -> list[Any]:
+    people = ", ".join(f"{who.address} ({who.state})" for who in one.recipients)
+    return [
+        one.id,
+        one.created_at.isoformat(),
+        one.subject or _KINDS[one.kind],
+        one.system or "",
+        one.state,
+        one.reason or "",
+        one.attempt_count,
+        one.finished_at.isoformat() if one.finished_at else "",
+        people,
+    ]
+
+
+SCREENS = (Deliveries,)

@@ -1,0 +1,1 @@
+"""What makes pages: their shell, forms, lists, access, and the files that they load."""

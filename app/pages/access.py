@@ -1,0 +1,141 @@
+"""The gate of the pages: who looks, what they may see, and proof that a form came from here.
+
+Everything is refused that does not say who may see it. The API has a gate of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+from urllib.parse import urlencode, urlsplit
+
+from flask import Flask, abort, current_app, g, redirect, request, session
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.wrappers import Response
+
+from app.domain.people import Role
+from app.services import people, sessions
+from app.services.installation import installation
+from app.services.sessions import Visitor
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+API, FILES = "api.", ("static", "assets")
+CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# Where the token of the server's own session stands in the signed cookie.
+TOKEN = "session"  # noqa: S105 - a name
+_csrf = CSRFProtect()
+
+
+def needs(role: Role | None) -> Callable[[F], F]:
+    """Mark a view: it is for users of that role and above; None: for everybody."""
+
+    def mark(view: F) -> F:
+        cast(Any, view).role = role
+        return view
+
+    return mark
+
+
+def visitor() -> Visitor:
+    """Return who looks at this page; raises LookupError where nobody is signed in."""
+    found = maybe_visitor()
+    if found is None:
+        raise LookupError("nobody is signed in")
+    return found
+
+
+def maybe_visitor() -> Visitor | None:
+    """Return who looks at this page, or None; reads once a request."""
+    if "visitor" not in g:
+        token = session.get(TOKEN)
+        found = sessions.visitor(installation(), token) if isinstance(token, str) else None
+        g.visitor = found
+    return cast("Visitor | None", g.visitor)
+
+
+def enter(user_id: int) -> None:
+    """Begin a session for a user who has proved who they are; nothing of before goes over."""
+    token = sessions.begin(
+        installation(),
+        user_id,
+        user_agent=request.user_agent.string,
+        address=request.remote_addr or "",
+    )
+    session.clear()
+    session[TOKEN] = token
+    session.permanent = True
+    g.pop("visitor", None)
+
+
+def leave() -> None:
+    """End the session on the server, and empty the cookie."""
+    found = maybe_visitor()
+    if found is not None:
+        sessions.end(installation(), found.user_id, found.session)
+    session.clear()
+    g.visitor = None
+
+
+def local_path(target: str | None) -> str:
+    """Return `target` if it is a path of this server, else `/`."""
+    target = target or "/"
+    parts = urlsplit(target)
+    hostile = any(char in target for char in "\\\t\r\n") or not target.isprintable()
+    if hostile or parts.scheme or parts.netloc or not target.startswith("/"):
+        return "/"
+    return "/" if target.startswith("//") else target
+
+
+def bind(app: Flask) -> None:
+    """Put the gate before every page of `app`, and `csrf_token()` into templates."""
+    settings = installation(app).settings
+    app.config.update(
+        WTF_CSRF_CHECK_DEFAULT=False,
+        WTF_CSRF_TIME_LIMIT=None,
+        # Checked by SameSite and the token; a proxy may hide the Referer.
+        WTF_CSRF_SSL_STRICT=False,
+        SESSION_COOKIE_NAME="tocsin",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
+        PERMANENT_SESSION_LIFETIME=sessions.LONGEST,
+        SESSION_REFRESH_EACH_REQUEST=False,
+    )
+    _csrf.init_app(app)
+    app.before_request(_gate)
+
+
+def _gate() -> Response | None:
+    """Let a request through (None), or send it to the sign-in; aborts with 400, 401 or 403."""
+    endpoint = request.endpoint
+    if endpoint is None or endpoint.startswith(API) or endpoint in FILES:
+        return None
+    role = _role(endpoint)
+    if request.method in CHANGING:
+        _csrf.protect()
+    found = maybe_visitor()
+    if role is None:
+        return None
+    if found is None:
+        return _to_sign_in()
+    if not found.may(role):
+        abort(403, f"This needs the role {role.value}; you have the role {found.role.value}.")
+    return None
+
+
+def _role(endpoint: str) -> Role | None:
+    view = current_app.view_functions[endpoint]
+    try:
+        return cast("Role | None", cast(Any, view).role)
+    except AttributeError as error:
+        raise RuntimeError(f"the page {endpoint} does not say who may see it") from error
+
+
+def _to_sign_in() -> Response:
+    if request.method not in {"GET", "HEAD"}:
+        abort(401)
+    if not people.anybody(installation()):
+        return redirect("/sign-in")
+    path = request.full_path if request.query_string else request.path
+    return redirect("/sign-in" if path == "/" else f"/sign-in?{urlencode({'next': path})}")

@@ -1,0 +1,154 @@
+"""Forms derived from the shapes that validate them: the API and the screens refuse alike.
+
+    form = Form.of(SystemBody.options, "/options", document)
+    document = form.read(request.form)      # JSON, for the same shape
+    form.with_values(...).with_faults(...)
+
+A field is named by its JSON pointer: what a service refuses stands at its field by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from app.errors import Conflict, Fault, Invalid
+from app.pages import fields
+from app.pages.fields import Field
+
+Typed = Mapping[str, str]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Form:
+    """The fields of a form by pointer, and what was wrong with what no field is for."""
+
+    fields: Mapping[str, Field]
+    others: Sequence[str] = field(default=())
+
+    @classmethod
+    def of(
+        cls,
+        shape: type[BaseModel],
+        base: str = "",
+        shown: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
+        extra: Sequence[Field] = (),
+    ) -> Form:
+        """Return the empty form of `shape`, its pointers under `base`.
+
+        `shown` adds to the shape's own conditions: pointer → {pointer: values that show it}.
+        `extra` are fields that only the form has; what reads the form takes them out.
+        """
+        found = [*extra, *fields.derive(shape, base)]
+        conditions = dict(shown or {})
+        for one in found:
+            conditions.setdefault(one.pointer, one.shown_when)
+        return cls(fields.with_slots(found, conditions))
+
+    @classmethod
+    def made(cls, *fields_: Field) -> Form:
+        """Return a form of fields made by hand, for what no shape describes."""
+        return cls(fields.with_slots(fields_, {one.pointer: one.shown_when for one in fields_}))
+
+    def __getitem__(self, pointer: str) -> Field:
+        return self.fields[pointer]
+
+    def __contains__(self, pointer: str) -> bool:
+        return pointer in self.fields
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self.fields.values())
+
+    def joined(self, other: Form) -> Form:
+        """Return both forms as one."""
+        return Form({**self.fields, **other.fields}, (*self.others, *other.others))
+
+    def only(self, pointers: Iterable[str]) -> Form:
+        """Return the form of some fields, in their order."""
+        return Form({pointer: self.fields[pointer] for pointer in pointers}, self.others)
+
+    def changed(self, pointer: str, **values: Any) -> Form:
+        """Return the form with a field that says something else (title, help, choices, …)."""
+        return Form({**self.fields, pointer: replace(self.fields[pointer], **values)}, self.others)
+
+    def with_values(self, document: Mapping[str, Any], base: str = "") -> Form:
+        """Return the form filled with `document`; what it leaves out keeps its default."""
+        return Form({p: one.filled(document, base) for p, one in self.fields.items()}, self.others)
+
+    def with_typed(self, typed: Typed) -> Form:
+        """Return the form with what was typed, right or wrong; secrets are never shown again."""
+        return Form({p: one.typed(typed) for p, one in self.fields.items()}, self.others)
+
+    def with_faults(self, faults: Iterable[Fault]) -> Form:
+        """Return the form with each fault at its field, the rest in `others`."""
+        marked, others = dict(self.fields), list(self.others)
+        for fault in faults:
+            pointer = _nearest(marked, fault.pointer)
+            if pointer is None:
+                named = fault.pointer.strip("/").replace("/", " ")
+                others.append(sentence(f"{named} {fault.message}".strip()))
+            elif marked[pointer].error is None:
+                title = marked[pointer].title
+                marked[pointer] = replace(
+                    marked[pointer], error=sentence(f"{title} {fault.message}")
+                )
+        return Form(marked, tuple(others))
+
+    @property
+    def faulty(self) -> bool:
+        """Whether anything is wrong."""
+        return bool(self.others) or any(one.error for one in self)
+
+    def read(self, typed: Typed) -> dict[str, Any]:
+        """Return what was typed as the document that the shape validates.
+
+        A field that its conditions hide is left out, whatever was sent for it; a number that is
+        none stays the text that it is, so that the shape names the range.
+        """
+        document: dict[str, Any] = {}
+        for one in self:
+            if one.hidden(self.fields, typed):
+                continue
+            given, value = one.read(typed)
+            if given:
+                _put(document, one.pointer, value)
+        return document
+
+
+def tried(form: Form, typed: Typed, work: Callable[[], T]) -> tuple[T | None, Form]:
+    """Return what `work` returns and the form, or None and the form with what was refused.
+
+    The typed values stay in it. Other errors than those of an input go on to the screen.
+    """
+    try:
+        return work(), form
+    except Invalid as error:
+        return None, form.with_typed(typed).with_faults(error.faults)
+    except Conflict as error:
+        return None, form.with_typed(typed).with_faults([Fault("", str(error))])
+
+
+def sentence(text: str) -> str:
+    """Return `text` as a sentence: a capital at its beginning, a stop at its end."""
+    whole = text[:1].upper() + text[1:]
+    return whole if whole.endswith((".", "?", "!")) else f"{whole}."
+
+
+def _put(document: dict[str, Any], pointer: str, value: Any) -> None:
+    *parents, last = pointer.strip("/").split("/")
+    for parent in parents:
+        document = document.setdefault(parent, {})
+    document[last] = value
+
+
+def _nearest(marked: Mapping[str, Field], pointer: str) -> str | None:
+    """Return the field of `pointer`, or the one that it stands in (an item of a list)."""
+    while pointer:
+        if pointer in marked:
+            return pointer
+        pointer = pointer.rpartition("/")[0]
+    return None

@@ -1,0 +1,145 @@
+"""What needs attention: lines of the Overview for the operator, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from urllib.parse import quote
+
+from sqlalchemy import BigInteger, Connection, and_, func, or_, select, type_coerce
+
+from app.clock import to_micros
+from app.domain.kinds import Direction, ErrorType, FailureState, LaneState
+from app.models import (
+    IS_OPEN,
+    Delivery,
+    Failure,
+    IntegrationDirection,
+    Lane,
+    Process,
+    Registration,
+    RegistrationDirection,
+    System,
+)
+from app.services import preferences
+from app.services.counts import hour_of
+from app.services.health import SEEN
+from app.services.installation import Installation
+from app.services.reading.counts import DAY, HOUR, sums
+
+MOST = 1_000
+_DEAD = "deliveries.dead"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line: what is wrong, where to look, and how many (at most MOST where it is counted)."""
+
+    level: Literal["error", "warning", "info"]
+    text: str
+    url: str
+    count: int | None = None
+
+
+def items(site: Installation, now: datetime) -> list[Item]:
+    """Return what needs attention at `now`, errors first; reads only."""
+    with site.store.reading() as connection:
+        found = [
+            *_processes(connection, now),
+            *_lanes(connection),
+            *_paused(connection),
+            *_others(connection),
+            *_silent(connection, now),
+        ]
+    until = hour_of(now) + HOUR
+    dead = sums(site, (_DEAD,), until - DAY, until, DAY)[_DEAD][0]
+    if dead:
+        said = f"{dead:,} dead in the last 24 hours: nobody tries them again by itself."
+        found.append(Item("error", said, "/deliveries/?state=dead", dead))
+    if site.store.room.low:
+        said = f"The disk is nearly full: {site.store.room.sentence}."
+        found.append(Item("error", said, "/about/"))
+    return sorted(found, key=lambda item: ("error", "warning", "info").index(item.level))
+
+
+def _processes(connection: Connection, now: datetime) -> Iterator[Item]:
+    alive = and_(Process.seen_at > now - SEEN, Process.seen_at < now + SEEN)
+    roles = set(connection.scalars(select(Process.role).where(alive).distinct()))
+    if "worker" not in roles:
+        yield Item("error", "No worker is alive: nothing is sent. Start `make run`.", "/about/")
+    if "scheduler" not in roles:
+        yield Item("error", "No scheduler is alive: no dispatch run starts by itself.", "/about/")
+
+
+def _lanes(connection: Connection) -> Iterator[Item]:
+    # Limited to those that do not work, which are few; each counts what waits for it.
+    query = (
+        select(System.name, Lane.since, Lane.next_try_at, Lane.error_text, Lane.id)
+        .join(System, System.id == Lane.system_id)
+        .where(Lane.state != LaneState.NORMAL, System.status != "paused")
+        .order_by(Lane.id)
+    )
+    rows = connection.execute(query).all()
+    ids = [row.id for row in rows]
+    counted = select(Delivery.lane_id, func.count()).where(Delivery.lane_id.in_(ids), IS_OPEN)
+    waiting = dict(connection.execute(counted.group_by(Delivery.lane_id)).all()) if ids else {}
+    for row in rows:
+        number = waiting.get(row.id, 0)
+        at = f"next try {row.next_try_at:%H:%M} UTC" if row.next_try_at else "next try with the run"
+        said = f"{row.name} cannot deliver since {row.since:%d %b %H:%M} UTC: {number:,} wait, {at}"
+        why = f" ({row.error_text})" if row.error_text else ""
+        yield Item("error", f"{said}{why}.", f"/systems/{quote(row.name, safe='')}", number)
+
+
+def _paused(connection: Connection) -> Iterator[Item]:
+    if preferences.load(connection).paused:
+        said = "Sending is paused: reports are taken, nothing is sent."
+        yield Item("warning", said, "/schedules/")
+    for name in connection.scalars(select(System.name).where(System.status == "paused")):
+        said = f"{name} is paused: what waits for it is kept."
+        yield Item("warning", said, f"/systems/{quote(name, safe='')}")
+
+
+def _others(connection: Connection) -> Iterator[Item]:
+    failure = Failure
+    some = (
+        select(failure.id)
+        .where(failure.error_type == ErrorType.OTHER, failure.state == FailureState.OPEN)
+        .where(failure.direction_id.is_(None))
+        .limit(MOST)
+    )
+    number = connection.scalar(select(func.count()).select_from(some.subquery())) or 0
+    if number:
+        said = f"{_capped(number)} of Tocsin's own errors stand open."
+        yield Item("warning", said, "/failures/global/?errorType=other", number)
+
+
+def _silent(connection: Connection, now: datetime) -> Iterator[Item]:
+    told, direction = RegistrationDirection, IntegrationDirection
+    limit = type_coerce(told.no_activity_minutes, BigInteger) * 60_000_000
+    passed = to_micros(now) - limit
+    clocks = (direction.activated_at, Registration.registered_at, direction.last_activity_at)
+    mine = or_(
+        direction.direction == told.direction,
+        and_(Registration.same_for_backward, told.direction == Direction.FORWARD),
+    )
+    some = (
+        select(direction.integration_id)
+        .distinct()
+        .join_from(told, Registration, Registration.id == told.registration_id)
+        .join(direction, and_(direction.integration_id == Registration.integration_id, mine))
+        .where(told.global_enabled, told.no_activity_minutes.is_not(None))
+        .where(Registration.active, direction.active)
+        .where(*(func.coalesce(type_coerce(one, BigInteger), 0) < passed for one in clocks))
+        .limit(MOST)
+    )
+    number = connection.scalar(select(func.count()).select_from(some.subquery())) or 0
+    if number:
+        said = f"{_capped(number)} silent for longer than their registration allows."
+        yield Item("warning", said, "/integrations/?show=silent", number)
+
+
+def _capped(number: int) -> str:
+    return f"{number:,}+" if number == MOST else f"{number:,}"

@@ -1,0 +1,75 @@
+"""Where a delivery and its attempts stand, in the words of the screens (delivery.md)."""
+
+from __future__ import annotations
+
+from app.domain.kinds import DeliveryState, EndReason, Fail, RecipientState, Verdict
+from app.services.reading.deliveries import DeliveryDocument
+
+WORDS = {
+    DeliveryState.PENDING: "Waiting",
+    DeliveryState.LEASED: "Sending",
+    DeliveryState.STORED: "Stored, goes with the next success",
+    DeliveryState.DELIVERED: "Accepted",
+    DeliveryState.DEAD: "Dead",
+    DeliveryState.CANCELLED: "Cancelled",
+}
+COLOURS = {
+    DeliveryState.PENDING: "yellow",
+    DeliveryState.LEASED: "blue",
+    DeliveryState.STORED: "yellow",
+    DeliveryState.DELIVERED: "green",
+    DeliveryState.DEAD: "red",
+    DeliveryState.CANCELLED: "secondary",
+}
+REASONS = {
+    EndReason.EXHAUSTED: "its retries are used up",
+    EndReason.EXPIRED: "3 days are over",
+    EndReason.REJECTED: "it was refused for good",
+    EndReason.QUARANTINED: "it ended its worker three times",
+    EndReason.TEST: "a test is tried once",
+    EndReason.UNREGISTERED: "the integration was unregistered",
+    EndReason.REMOVED: "what it was for was removed",
+    EndReason.OPERATOR: "by an operator",
+}
+FAILS = {
+    Fail.CLIENT_ERROR: "refused (client error)",
+    Fail.SERVER_ERROR: "server error",
+    Fail.AUTH_ERROR: "login refused",
+    Fail.RATE_LIMITED: "too many requests",
+    Fail.TIMEOUT: "no answer in time",
+    Fail.CONNECTION: "no connection",
+    Fail.TLS: "TLS failed",
+    Fail.DNS: "name not found",
+    Fail.BLOCKED_ADDRESS: "address not allowed",
+    Fail.TOO_LARGE: "too large",
+    Fail.TEMPLATE: "the text could not be made",
+    Fail.OTHER: "failed",
+}
+VERDICTS = {
+    Verdict.OK: ("Accepted", "green"),
+    Verdict.FAILED: ("Failed", "red"),
+    Verdict.UNKNOWN: ("Nobody saw its end", "yellow"),
+    None: ("Under way", "blue"),
+}
+PEOPLE = {
+    RecipientState.PENDING: ("waiting", "secondary"),
+    RecipientState.ACCEPTED: ("accepted", "green"),
+    RecipientState.DEFERRED: ("put off", "yellow"),
+    RecipientState.REJECTED: ("refused", "red"),
+}
+
+
+def state(one: DeliveryDocument) -> str:
+    """Return where a delivery stands, with the reason of its end."""
+    if one.state is DeliveryState.DELIVERED and one.confirmed:
+        return "Confirmed"
+    if one.reason is not None:
+        return f"{WORDS[one.state]}: {REASONS[one.reason]}"
+    if one.state is DeliveryState.PENDING and one.due_at is None:
+        return "Waiting for the next run"
+    return WORDS[one.state]
+
+
+def colour(one: DeliveryDocument) -> str:
+    """Return the colour of its badge."""
+    return COLOURS[one.state]

@@ -1,0 +1,100 @@
+"""Which failures a filter means: its conditions, and which index is to serve them.
+
+One condition leads, the one that leaves the fewest rows; the others are asked of the rows that it
+finds, newest first. SQLite would not know which one to take; PostgreSQL counts, and chooses itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import ColumnElement, Connection, and_, exists, select
+
+from app.domain.kinds import Direction, ErrorType, FailureState, IntegrationStatus, Kind
+from app.models import Failure, IntegrationDirection
+from app.services import search
+from app.services.paging import Flag, MomentFilter, PageQuery, TextFilter
+from app.services.reading.selecting import integration_id, plain
+
+
+class FailureQuery(PageQuery):
+    """The filters of /failures; times are those of the last report."""
+
+    kind: Kind | None = None
+    error_type: ErrorType | None = None
+    integration: TextFilter | None = Field(None, description="Key of the integration.")
+    integration_status: IntegrationStatus | None = Field(
+        None, description="Whether a direction of the integration is active."
+    )
+    direction: Direction | None = None
+    error_code: TextFilter | None = None
+    entity_id: TextFilter | None = None
+    state: FailureState | None = None
+    notified: Flag = Field(None, description="Whether a mail that tells it was sent.")
+    message: TextFilter | None = Field(None, description="Text in the message.")
+    q: TextFilter | None = Field(None, description="Text in message, code, entity or project.")
+    since: MomentFilter | None = Field(None, description="Last logged at this time or later.")
+    until: MomentFilter | None = Field(None, description="Last logged before this time.")
+
+
+# The best leader first.
+_LEADERS = "entity_id error_code integration notified state direction kind error_type".split()
+
+
+def conditions(
+    connection: Connection, wanted: FailureQuery, *, led: bool = True
+) -> list[ColumnElement[bool]]:
+    """Return what `wanted` asks besides text and integration status.
+
+    Not `led`: no index is to be used, as the rows are known by their ids.
+    """
+    given = [name for name in _LEADERS if getattr(wanted, name) is not None]
+    leader = given[0] if given and led else None
+    free = connection.dialect.name != "sqlite"
+    found = [_condition(name, wanted, free or name == leader) for name in given]
+    return found + list(_times(wanted, led))
+
+
+def _condition(name: str, wanted: FailureQuery, leads: bool) -> ColumnElement[bool]:
+    value = getattr(wanted, name)
+    asked = integration_id(value) if name == "integration" else value
+    column: ColumnElement[Any] = _COLUMNS[name]
+    if name == "notified":
+        sent = column if leads else plain(column)
+        return sent.is_not(None) if value else sent.is_(None)
+    if name == "error_type" and leads and value is ErrorType.OTHER:
+        # Those, and no others, have no kind; so its index serves.
+        return and_(Failure.kind.is_(None), column == asked)
+    return (column if leads else plain(column)) == asked
+
+
+_COLUMNS: dict[str, Any] = {
+    name: getattr(Failure, name) for name in _LEADERS if name not in ("integration", "notified")
+} | {"integration": Failure.integration_id, "notified": Failure.notified_at}
+
+
+def _times(wanted: FailureQuery, led: bool) -> Iterator[ColumnElement[bool]]:
+    at: Any = Failure.last_logged_at if led else plain(Failure.last_logged_at)
+    if wanted.since is not None:
+        yield at >= wanted.since
+    if wanted.until is not None:
+        yield at < wanted.until
+
+
+def texts(wanted: FailureQuery) -> list[ColumnElement[bool]]:
+    """Return what `wanted` asks of the text, literally and without an index."""
+    found = [search.contains(wanted.q)] if wanted.q else []
+    return found + ([search.contains(wanted.message, (Failure.message,))] if wanted.message else [])
+
+
+def of_status(
+    status: IntegrationStatus, whose: Any = Failure.integration_id
+) -> ColumnElement[bool]:
+    """Return the condition that the integration is of this status."""
+    active = exists(select(IntegrationDirection.id)).where(
+        IntegrationDirection.integration_id == whose, IntegrationDirection.active
+    )
+    known = whose.is_not(None)
+    return active if status is IntegrationStatus.ACTIVE else known & ~active

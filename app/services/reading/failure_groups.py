@@ -1,0 +1,61 @@
+"""Failures by what they have in common: message, code or integration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, func, select
+
+from app.models import Failure, Integration
+from app.services.installation import Installation
+from app.services.reading import failure_keys
+from app.services.reading.failure_filter import FailureQuery
+from app.services.sql import among
+
+# The newest so many are grouped.
+MOST = 10_000
+By = Literal["message", "code", "integration"]
+_COLUMNS: dict[str, Any] = {
+    "message": (Failure.message, Failure.message),
+    "code": (Failure.error_code, Failure.error_code),
+    "integration": (Integration.key, Integration.name),
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Failures that are alike: the value of the filter that shows them, a label, how many, when."""
+
+    key: str | None
+    label: str
+    count: int
+    last_logged_at: datetime
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The largest groups first; not `whole`: only the newest 10,000 failures were grouped."""
+
+    groups: Sequence[Group]
+    whole: bool
+
+
+def groups(site: Installation, wanted: FailureQuery, by: By, limit: int = 100) -> Groups:
+    """Group the failures of a filter; its cursor and limit are not asked."""
+    with site.store.reading() as connection:
+        keys = failure_keys.first(connection, wanted, MOST)
+        found = _groups(connection, [one for _, one in keys[:MOST]], by, limit)
+    return Groups(found, len(keys) <= MOST)
+
+
+def _groups(connection: Connection, ids: Sequence[int], by: By, limit: int) -> list[Group]:
+    key, label = _COLUMNS[by]
+    number, last = func.count(), func.max(Failure.last_logged_at)
+    query = select(key, func.max(label), number, last).where(among(connection, Failure.id, ids))
+    if by == "integration":
+        query = query.outerjoin(Integration, Integration.id == Failure.integration_id)
+    query = query.group_by(key).order_by(number.desc(), last.desc()).limit(limit)
+    return [Group(row[0], row[1] or "", row[2], row[3]) for row in connection.execute(query)]

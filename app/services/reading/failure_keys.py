@@ -1,0 +1,154 @@
+"""Where the rows of a filter stand in the list of failures, however many or few they are.
+
+A text or a state of integrations cannot lead through the list. So its newest part is walked, which
+finds what is frequent and what is new; what is rare is found by its own index. Only a text of one
+or two letters, or one that is frequent and not in that part, is looked for in a part alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select, true
+
+from app.clock import to_micros
+from app.models import Failure, Integration
+from app.services import search
+from app.services.paging import Part, cut, is_newer, write_cursor
+from app.services.reading.failure_filter import FailureQuery, conditions, of_status, texts
+from app.services.reading.selecting import newest_first, plain
+from app.services.sql import among
+
+# A part of the list that is walked at first, and one for what only a walk finds.
+SHORT_WALK, LONG_WALK = 2_000, 20_000
+MOST_FOUND = 20_000
+ORDER: tuple[Any, ...] = (Failure.last_logged_at, Failure.id)
+Key = tuple[int, int]
+
+
+def key(row: Any) -> Key:
+    """Return the sort key of a row."""
+    return to_micros(row.last_logged_at), row.id
+
+
+def part(connection: Connection, wanted: FailureQuery) -> Part[Key]:
+    """Return the keys of a page.
+
+    One that has fewer rows than asked for may have a next one all the same: as far as that was
+    looked, where no index could tell.
+    """
+    found, looked = _keys(connection, wanted)
+    page = cut(found, wanted, lambda key: key)
+    if looked is None or len(found) > wanted.limit:
+        return page
+    if is_newer(wanted):
+        return replace(page, newer=write_cursor(*looked, newer=True))
+    return replace(page, next=write_cursor(*looked))
+
+
+def every(connection: Connection, wanted: FailureQuery) -> Part[Key]:
+    """Return the keys of a page, however long it takes to find all of them."""
+    asked = [*conditions(connection, wanted), *_extra(wanted)]
+    query: Select[Any] = select(*ORDER).where(*asked)
+    return cut(_read(connection, newest_first(query, wanted, ORDER)), wanted, lambda key: key)
+
+
+def first(connection: Connection, wanted: FailureQuery, most: int) -> list[Key]:
+    """Return the newest keys, at most so many and one more."""
+    return _keys(connection, wanted.model_copy(update={"limit": most, "cursor": None}))[0]
+
+
+def _keys(connection: Connection, wanted: FailureQuery) -> tuple[list[Key], Key | None]:
+    """Return the keys of a page and one more, in the order in which they are read.
+
+    Then: how far was looked; None: to the end.
+    """
+    if not (wanted.q or wanted.message or wanted.integration_status):
+        query: Select[Any] = select(*ORDER).where(*conditions(connection, wanted))
+        return _read(connection, newest_first(query, wanted, ORDER)), None
+    walked, looked = _walk(connection, wanted, SHORT_WALK)
+    if looked is None or len(walked) > wanted.limit:
+        return walked, None
+    ids = _candidates(connection, wanted)
+    if ids is None:
+        # PostgreSQL compares texts five times as slowly.
+        slow = connection.dialect.name != "sqlite"
+        return _walk(connection, wanted, max(1, LONG_WALK // 5) if slow else LONG_WALK)
+    both = {*walked, *_known(connection, wanted, ids)}
+    return sorted(both, reverse=not is_newer(wanted))[: wanted.limit + 1], None
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[Key]:
+    return [key(row) for row in connection.execute(query)]
+
+
+def _extra(wanted: FailureQuery) -> list[ColumnElement[bool]]:
+    status = wanted.integration_status
+    return texts(wanted) + ([of_status(status)] if status is not None else [])
+
+
+def _walk(connection: Connection, wanted: FailureQuery, most: int) -> tuple[list[Key], Key | None]:
+    """Look through `most` rows of the list; also returns the last of them, None at its end."""
+    rows: Select[Any] = select(*ORDER).where(*conditions(connection, wanted))
+    rows = newest_first(rows, wanted, ORDER)
+    ids = rows.with_only_columns(Failure.id).limit(most)
+    query: Select[Any] = select(*ORDER).where(Failure.id.in_(ids), *_extra(wanted))
+    # One more than a page: where it is full, nobody asks how far was looked.
+    walked = _read(connection, _sorted(query, wanted))
+    if len(walked) > wanted.limit:
+        return walked, None
+    last = connection.execute(rows.offset(most - 1).limit(1)).first()
+    return walked, None if last is None else key(last)
+
+
+def _sorted(query: Select[Any], wanted: FailureQuery) -> Select[Any]:
+    """Order as the list is, by sorting: no index may lead."""
+    return newest_first(query, wanted, tuple(plain(column) for column in ORDER))
+
+
+def _known(connection: Connection, wanted: FailureQuery, ids: list[int]) -> list[Key]:
+    query: Select[Any] = select(*ORDER).where(
+        among(connection, Failure.id, ids),
+        *conditions(connection, wanted, led=False),
+        *_extra(wanted),
+    )
+    return _read(connection, _sorted(query, wanted))
+
+
+def _candidates(connection: Connection, wanted: FailureQuery) -> list[int] | None:
+    """Return ids among which all rows are, as far as an index tells; None: it does not."""
+    typed = [one for one in (wanted.q, wanted.message) if one and search.indexed(one)]
+    if typed:
+        ids = search.found(connection, max(typed, key=len), MOST_FOUND)
+        return ids if len(ids) < MOST_FOUND else None
+    if wanted.q or wanted.message:
+        return None
+    return _of_integrations(connection, wanted)
+
+
+def _of_integrations(connection: Connection, wanted: FailureQuery) -> list[int]:
+    """Return the first rows of each integration of the status."""
+    assert wanted.integration_status is not None  # noqa: S101 - asked by the caller
+    mine = wanted.model_copy(update={"entity_id": None, "error_code": None})
+    newest: Select[Any] = select(Failure.id).where(
+        Failure.integration_id == Integration.id, *conditions(connection, mine, led=False)
+    )
+    rows = newest_first(newest, wanted, ORDER).correlate(Integration)
+    status = wanted.integration_status
+    if connection.dialect.name != "sqlite":
+        beside = rows.lateral()
+        query = select(beside.c.id).select_from(Integration).join(beside, true())
+        return list(connection.scalars(query.where(of_status(status, Integration.id))))
+    mine_newest = rows.scalar_subquery()
+    of = of_status(status)
+    query = select(Failure.id).select_from(Integration).join(Failure, Failure.id.in_(mine_newest))
+    return list(connection.scalars(query.where(of)))
+
+
+def count(connection: Connection, wanted: FailureQuery, cap: int) -> int:
+    """Return how many rows there are, at most `cap` + 1."""
+    if not (wanted.q or wanted.message or wanted.integration_status):
+        some = select(Failure.id).where(*conditions(connection, wanted)).limit(cap + 1)
+        return connection.scalar(select(func.count()).select_from(some.subquery())) or 0
+    return len(first(connection, wanted, cap))

@@ -1,0 +1,272 @@
+// What the pages do beyond links and forms. Each part works on attributes, and without it the page
+// works too: a dialog is a page, a confirmation a page, a poll a reload.
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+// The menu of narrow screens.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-menu]");
+  if (button) {
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    document.body.classList.toggle("menu-open", open);
+  }
+  for (const open of $$("details.usermenu[open], details.rowmenu[open]")) {
+    if (!open.contains(event.target)) open.open = false;
+  }
+});
+
+// "/" goes to the search.
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    $("#top-search")?.focus();
+  }
+  if (event.key === "Escape") {
+    for (const open of $$("details.usermenu[open], details.rowmenu[open]")) {
+      open.open = false;
+      $("summary", open).focus();
+    }
+  }
+});
+
+// Dialogs: a link with data-dialog opens its page's #content in <dialog>; forms in it stay there
+// until the server sends the browser on. A dialog with changes asks before it closes.
+const dialog = $("#dialog");
+let opener = null;
+let changed = false;
+
+const shownIn = (html, url) => {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const content = $("#content", page);
+  if (!content) return false;
+  $("#dialog-title").textContent = $("h1", page).textContent.trim();
+  const body = $("#dialog-body");
+  body.replaceChildren(...$$("#messages > *", page), ...content.childNodes);
+  for (const form of $$("form", body)) {
+    if (!form.getAttribute("action")) form.setAttribute("action", url);
+  }
+  started(body);
+  return true;
+};
+
+const opened = async (link) => {
+  opener = link;
+  changed = false;
+  const response = await fetch(link.href, { headers: { "X-Fragment": "yes" } });
+  if (!response.ok || !shownIn(await response.text(), link.href)) {
+    location.href = link.href;
+    return;
+  }
+  dialog.showModal();
+  ($("[autofocus]", dialog) ?? $("input:not([type=hidden]), select, textarea", dialog))?.focus();
+};
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-dialog]");
+  if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
+    event.preventDefault();
+    opened(link);
+  }
+  if (event.target.closest("[data-close]")) closed(event);
+});
+
+const closed = (event) => {
+  if (changed) {
+    event.preventDefault();
+    ask("Discard the changes?", "What you typed is not saved.", "Discard").then((yes) => {
+      if (yes) {
+        changed = false;
+        dialog.close();
+      }
+    });
+  } else {
+    dialog.close();
+  }
+};
+dialog?.addEventListener("cancel", (event) => {
+  event.preventDefault();
+  closed(event);
+});
+dialog?.addEventListener("close", () => {
+  $("#dialog-body").replaceChildren();
+  opener?.focus();
+});
+dialog?.addEventListener("input", () => {
+  changed = true;
+});
+
+const sent = async (form, submitter) => {
+  const body = new FormData(form, submitter);
+  const target = submitter?.getAttribute("formaction") || form.getAttribute("action");
+  const response = await fetch(target, {
+    method: "POST",
+    body: new URLSearchParams(body),
+    headers: { "X-Fragment": "yes" },
+  });
+  const onward = response.headers.get("X-Location");
+  if (onward) {
+    changed = false;
+    location.href = onward;
+    return true;
+  }
+  shownIn(await response.text(), target);
+  $("#dialog-body [data-focus]")?.focus();
+  return false;
+};
+
+// Confirmations, and one sending for a double click.
+const ask = (title, text, yes) =>
+  new Promise((resolve) => {
+    const box = $("#confirm");
+    $("#confirm-title").textContent = title;
+    $("#confirm-text").textContent = text;
+    $("#confirm-yes").textContent = yes;
+    box.returnValue = "no";
+    box.showModal();
+    box.addEventListener("close", () => resolve(box.returnValue === "yes"), { once: true });
+  });
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sending) {
+    event.preventDefault();
+    return;
+  }
+  const submitter = event.submitter;
+  const question = submitter?.dataset.confirm ?? form.dataset.confirm;
+  if (question && !form.dataset.sure) {
+    event.preventDefault();
+    const yes = submitter?.dataset.confirmYes ?? form.dataset.confirmYes ?? "Yes";
+    if (!(await ask(`${yes}?`, question, yes))) return;
+    form.dataset.sure = "yes";
+    const sure = document.createElement("input");
+    sure.type = "hidden";
+    sure.name = "sure";
+    sure.value = "yes";
+    form.append(sure);
+    form.requestSubmit(submitter);
+    return;
+  }
+  form.dataset.sending = "yes";
+  setTimeout(() => delete form.dataset.sending, 10000);
+  if (form.closest("#dialog-body")) {
+    event.preventDefault();
+    try {
+      await sent(form, submitter);
+    } finally {
+      delete form.dataset.sending;
+    }
+  }
+});
+window.addEventListener("pageshow", () => {
+  for (const form of $$("form[data-sending]")) delete form.dataset.sending;
+});
+
+// Selecting rows: all of a page, and how many.
+const counted = () => {
+  const boxes = $$("#list tbody input[name=row]");
+  const chosen = boxes.filter((box) => box.checked);
+  const bar = $("[data-bulk]");
+  if (!bar) return;
+  bar.hidden = chosen.length === 0;
+  const count = $("[data-chosen]", bar);
+  if (count) count.textContent = `${chosen.length} selected`;
+  const every = $("[data-every]", bar);
+  if (every) every.hidden = boxes.length === 0 || chosen.length < boxes.length;
+  const all = $("[data-all]");
+  all.checked = chosen.length > 0 && chosen.length === boxes.length;
+  all.indeterminate = chosen.length > 0 && chosen.length < boxes.length;
+};
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-all]")) {
+    for (const box of $$("#list tbody input[name=row]")) box.checked = event.target.checked;
+  }
+  if (event.target.matches("[data-all], input[name=row]")) counted();
+});
+
+// Copying: over plain http there is no clipboard API.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = $(button.dataset.copy);
+  const text = source.value ?? source.textContent;
+  const done = navigator.clipboard
+    ? await navigator.clipboard.writeText(text).then(() => true, () => false)
+    : false;
+  if (!done) {
+    const area = document.createElement("textarea");
+    area.value = text;
+    (button.closest("dialog") ?? document.body).append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  const before = [...button.childNodes];
+  button.textContent = "Copied";
+  setTimeout(() => button.replaceChildren(...before), 2000);
+});
+
+// Polling: an element with data-poll (seconds) is replaced by its new self until it has none;
+// a hidden tab rests.
+const polled = (element) => {
+  const wait = Number(element.dataset.poll) * 1000;
+  const turn = async () => {
+    if (!element.isConnected) return;
+    if (document.hidden) {
+      setTimeout(turn, wait);
+      return;
+    }
+    try {
+      const url = element.dataset.pollUrl || location.href;
+      const response = await fetch(url, { headers: { "X-Fragment": "yes" } });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      const next = page.getElementById(element.id);
+      if (next && element.isConnected) {
+        element.replaceWith(next);
+        started(next.parentElement);
+        return;
+      }
+    } catch {
+      // The server is restarting: the next turn finds it.
+    }
+    setTimeout(turn, wait);
+  };
+  element.dataset.polled = "yes";
+  setTimeout(turn, wait);
+};
+
+// Previews: an element with data-preview="#field" shows what stands in the field.
+const previewed = (root) => {
+  for (const element of $$("[data-preview]", root)) {
+    const source = $(element.dataset.preview, root) ?? $(element.dataset.preview);
+    const show = () => {
+      element.textContent = source.value.trim() ? `${source.value.trim()} ` : "";
+    };
+    source?.addEventListener("input", show);
+    if (source) show();
+  }
+};
+
+const started = (root) => {
+  for (const element of $$("[data-poll]:not([data-polled])", root)) polled(element);
+  previewed(root);
+  $("[data-focus]", root)?.focus();
+};
+
+started(document);
+counted();
+
+// A password can be looked at while it is typed.
+for (const button of document.querySelectorAll("[data-show]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const field = document.getElementById(button.dataset.show);
+    const hidden = field.type === "password";
+    field.type = hidden ? "text" : "password";
+    button.textContent = hidden ? "Hide password" : "Show password";
+  });
+}

@@ -1,0 +1,27 @@
+"""Every screen and the path that shows it; {names} come from tests/browser/seeding.py."""
+
+from __future__ import annotations
+
+# Endpoint -> path. A screen without an entry fails test_everywhere.
+VISITS: dict[str, str] = {
+    "about.index": "/about/",
+    "apikeys.index": "/api-keys/",
+    "apikeys.new": "/api-keys/new",
+    "deliveries.index": "/deliveries/",
+    "deliveries.show": "/deliveries/{delivery}",
+    "overview.index": "/",
+    "schedules.edit": "/schedules/{schedule}/edit",
+    "schedules.index": "/schedules/",
+    "schedules.new": "/schedules/new",
+    "users.edit": "/users/1",
+    "users.index": "/users/",
+    "users.new": "/users/new",
+    "web_account.show": "/account",
+}
+# Screens that are shown before anybody has signed in.
+OPEN: dict[str, str] = {"web_signing.show_sign_in": "/sign-in"}
+# Endpoint -> why its GET answers no page.
+NO_PAGES: dict[str, str] = {
+    "deliveries.export": "a CSV file",
+    "web_signing.show_setup": "404 as soon as there is an admin: has tests of its own",
+}

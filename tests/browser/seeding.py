@@ -1,0 +1,48 @@
+"""What the screens show in tests and pictures: made by the HTTP interface, as users make it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.harness.client import Api
+from tests.harness.fixtures import ON_DEMAND
+from tests.harness.waiting import eventually
+
+INTEGRATIONS = (
+    ("jira-servicenow", "Jira to ServiceNow", "Jira", "ServiceNow"),
+    ("github-azure", "GitHub to Azure DevOps", "GitHub", "Azure DevOps"),
+    ("salesforce-sap", "Salesforce to SAP", "Salesforce", "SAP"),
+    ("zendesk-jira", "Zendesk to Jira", "Zendesk", "Jira"),
+)
+TRACE = "LoginError: 401 Unauthorized\n  at sync/login.py line 42\n  at sync/run.py line 7"
+
+
+def seed(api: Api) -> Mapping[str, str]:
+    """Fill an empty installation; return names and ids that paths of screens need."""
+    api.set(postNotificationSchedule=ON_DEMAND)
+    api.mail_system("Company mail", 9)  # nothing listens there: mail waits
+    for key, name, one, other in INTEGRATIONS:
+        api.put(f"/integrations/{key}", {"name": name, "system1": one, "system2": other})
+    forward = {"recipients": ["ops@example.com"], "global": {"immediately": True}}
+    for key, *_ in INTEGRATIONS[:2]:
+        api.put(f"/registrations/{key}", {"system": "Company mail", "forward": forward})
+    for number, (key, *_) in enumerate(INTEGRATIONS):
+        made = api.fail(key, errorCode="AUTH_401", message="Login refused", trace=TRACE)
+        api.fail(
+            key,
+            kind="processing",
+            errorCode="FIELD",
+            message="Field priority has no value",
+            entityType="Issue",
+            entityId=f"OPS-{number + 1}",
+        )
+    api.active(INTEGRATIONS[2][0], processed=12)
+    api.put("/schedules/Hourly", {"every": {"n": 1, "unit": "hours"}})
+    waiting = eventually("a mail that waits", lambda: api.items("/deliveries"))
+    return {
+        "delivery": str(waiting[0]["id"]),
+        "schedule": "Hourly",
+        "integration": INTEGRATIONS[0][0],
+        "failure": str(made["failure"]["id"]),
+        "system": "Company%20mail",
+    }
