@@ -61,5 +61,5 @@ def fill(installation: Installation, size: int) -> float:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    seconds: float = json.loads(done.stdout)
+    seconds: float = json.loads(done.stdout.splitlines()[-1])
     return seconds

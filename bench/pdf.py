@@ -38,7 +38,7 @@ def _drawn(installation: Installation, lines: int) -> Mapping[str, float]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    result: Mapping[str, float] = json.loads(done.stdout)
+    result: Mapping[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
