@@ -15,10 +15,15 @@ from app.pages.screen import Screen
 MODULES = (
     "overview",
     "deliveries",
+    "systems",
+    "system_form",
+    "tocsin_system",
     "schedules",
     "users",
     "api_keys",
+    "audit_log",
     "about",
+    "tests_shown",
 )
 
 

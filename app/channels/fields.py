@@ -26,15 +26,19 @@ def field(
     default: Any = ...,
     *,
     shown_when: Mapping[str, Sequence[Any]] | None = None,
+    more: bool = False,
 ) -> Any:
     """Return a field with the title and help of the form; without default it is required.
 
     `shown_when` names other fields (camelCase) and the values they must all have for this one to
-    be shown; it stands in the JSON schema as `shownWhen`.
+    be shown; it stands in the JSON schema as `shownWhen`. `more`: it is rarely needed, and stands
+    under "More settings".
     """
     shown = {name: list(values) for name, values in (shown_when or {}).items()}
-    extra: dict[str, Any] | None = {"shownWhen": shown} if shown else None
-    return Field(default, title=title, description=description, json_schema_extra=extra)
+    extra: dict[str, Any] = {"shownWhen": shown} if shown else {}
+    if more:
+        extra["more"] = True
+    return Field(default, title=title, description=description, json_schema_extra=extra or None)
 
 
 def host(value: Any) -> str:

@@ -55,31 +55,40 @@ class SmtpOptions(Shape):
         "TimeOut",
         "Seconds from 1 to 300 that one attempt may take, from connecting to the last answer.",
         30.0,
+        more=True,
     )
     to_email: AddressList = field(
-        "To Email-Id", "Who gets routed notifications; needed before a route may use it.", ""
+        "To Email-Id", "Who gets test mails and routed notifications.", ""
     )
-    cc_email: AddressList = field("CC Email-Id", "Who gets a copy of routed notifications.", "")
+    cc_email: AddressList = field(
+        "CC Email-Id", "Who gets a copy of routed notifications.", "", more=True
+    )
     bounce_email: AddressOrNone = field(
-        "Bounce Email-Id", "Where undeliverable mail is returned to; empty: to the sender.", ""
+        "Bounce Email-Id",
+        "Where undeliverable mail is returned to; empty: to the sender.",
+        "",
+        more=True,
     )
     verify_tls: bool = field(
         "Verify Certificate",
         "No: any certificate is taken, so mail and password could be read on the way.",
         True,
         shown_when=_TLS,
+        more=True,
     )
     ca_pem: CaPem | None = field(
         "Private CA",
         "Certificate (PEM) of your own CA, or of the server itself, trusted besides the usual CAs.",
         None,
         shown_when={**_TLS, "verifyTls": [True]},
+        more=True,
     )
     allow_auth_without_tls: bool = field(
         "Allow Login without Encryption",
         "Yes: the password crosses the network readable. Only for a network that you trust.",
         False,
         shown_when={**_LOGIN, "encryption": ["none"]},
+        more=True,
     )
 
     @property

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import BaseModel
 
@@ -38,6 +39,7 @@ class Field:
     value: str = ""
     error: str | None = None
     secret_set: str | None = None
+    more: bool = False
     whole: bool = True
     longest: int | None = None
     off: Mapping[str, Sequence[int]] = field(default_factory=dict)
@@ -135,10 +137,20 @@ def shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def derive(shape: type[BaseModel], base: str = "") -> list[Field]:
-    """Return the fields of `shape`, those of shapes inside of it included."""
+def derive(shape: type[BaseModel], base: str = "", about: str | None = None) -> list[Field]:
+    """Return the fields of `shape`, those of shapes inside of it included.
+
+    `about`: the base of the fields that its conditions name, where it is another one.
+    """
     schema = shape.model_json_schema()
-    return list(_fields(schema, schema.get("$defs", {}), base))
+    found = _fields(schema, schema.get("$defs", {}), base)
+    if about is None:
+        return list(found)
+    return [replace(one, shown_when=_moved(one.shown_when, base, about)) for one in found]
+
+
+def _moved(shown_when: Mapping[str, Any], base: str, about: str) -> dict[str, Any]:
+    return {about + pointer.removeprefix(base): values for pointer, values in shown_when.items()}
 
 
 def _fields(schema: Schema, defs: Mapping[str, Schema], base: str) -> Iterable[Field]:
@@ -183,6 +195,7 @@ def _field(pointer: str, schema: Schema, base: str, nullable: bool, required: bo
         value=shown(default),
         whole=schema.get("type") != "number",
         longest=schema.get("maxLength"),
+        more=bool(schema.get("more")),
     )
 
 
@@ -204,41 +217,6 @@ def _kind(schema: Schema) -> str:
     return "textarea" if schema.get("maxLength", 0) > _LONG else "text"
 
 
-def with_slots(
-    found: Sequence[Field], conditions: Mapping[str, Mapping[str, Sequence[Any]]]
-) -> dict[str, Field]:
-    """Return the fields by pointer, each condition with a slot of its own.
-
-    A field that is shown through another one needs the slots of that one as well.
-    """
-    by_pointer = {one.pointer: one for one in found}
-    slots: dict[tuple[str, tuple[str, ...]], int] = {}
-    for pointer, wanted in conditions.items():
-        for other, values in wanted.items():
-            slots.setdefault((other, tuple(shown(value) for value in values)), len(slots) + 1)
-        by_pointer[pointer] = replace(by_pointer[pointer], shown_when=dict(wanted))
-    for (other, values), slot in slots.items():
-        if other in by_pointer:
-            by_pointer[other] = _turning(by_pointer[other], values, slot)
-    return {p: replace(one, needs=_needs(one, by_pointer, slots)) for p, one in by_pointer.items()}
-
-
-def _turning(one: Field, values: Sequence[str], slot: int) -> Field:
-    off = {key: list(numbers) for key, numbers in one.off.items()}
-    for value, _ in one.choices:
-        if value not in values:
-            off.setdefault(value, []).append(slot)
-    return replace(one, off=off)
-
-
-def _needs(
-    one: Field,
-    others: Mapping[str, Field],
-    slots: Mapping[tuple[str, tuple[str, ...]], int],
-) -> list[int]:
-    needs: list[int] = []
-    for pointer, values in one.shown_when.items():
-        needs.append(slots[pointer, tuple(shown(value) for value in values)])
-        if pointer in others:
-            needs += _needs(others[pointer], others, slots)
-    return sorted(set(needs))
+def quoted(name: str) -> str:
+    """Return a name as a part of a path."""
+    return quote(name, safe="")

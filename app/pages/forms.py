@@ -15,12 +15,17 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from app.errors import Conflict, Fault, Invalid
-from app.pages import fields
+from app.errors import Conflict, Fault, Invalid, Stale
+from app.pages import fields, slots
 from app.pages.fields import Field
 
 Typed = Mapping[str, str]
 T = TypeVar("T")
+SEEN = "seen-version"
+CHANGED = (
+    "Somebody else has saved this while the form was open. What you typed is kept here: save again "
+    "to put it in place of theirs, or open the page anew to see what they saved"
+)
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,12 @@ class Form:
         conditions = dict(shown or {})
         for one in found:
             conditions.setdefault(one.pointer, one.shown_when)
-        return cls(fields.with_slots(found, conditions))
+        return cls(slots.with_slots(found, conditions))
 
     @classmethod
     def made(cls, *fields_: Field) -> Form:
         """Return a form of fields made by hand, for what no shape describes."""
-        return cls(fields.with_slots(fields_, {one.pointer: one.shown_when for one in fields_}))
+        return cls(slots.with_slots(fields_, {one.pointer: one.shown_when for one in fields_}))
 
     def __getitem__(self, pointer: str) -> Field:
         return self.fields[pointer]
@@ -128,8 +133,22 @@ def tried(form: Form, typed: Typed, work: Callable[[], T]) -> tuple[T | None, Fo
         return work(), form
     except Invalid as error:
         return None, form.with_typed(typed).with_faults(error.faults)
-    except Conflict as error:
+    except (Conflict, Stale) as error:
         return None, form.with_typed(typed).with_faults([Fault("", str(error))])
+
+
+def unchanged(typed: Typed) -> Callable[[str | None], None]:
+    """Return the condition that nobody has saved since the form was made; it raises Stale.
+
+    The form carries the version that it was made from: `forms.seen(version)` in the template.
+    """
+    seen = typed.get(SEEN)
+
+    def check(version: str | None) -> None:
+        if seen and seen != version:
+            raise Stale(CHANGED)
+
+    return check
 
 
 def sentence(text: str) -> str:

@@ -71,6 +71,8 @@ class Screen(BaseView):  # type: ignore[misc] # it comes without types
 
     def __init__(self) -> None:
         name = type(self).__name__.lower()
+        # Flask-Admin wants a view at the address itself, also where another screen has that.
+        self._default_view = getattr(self, "_default_view", None) or name
         super().__init__(name=self.title, category=self.section, endpoint=name, url=self.path)
 
     def create_blueprint(self, admin: Any) -> Blueprint:

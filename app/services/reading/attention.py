@@ -8,25 +8,22 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import quote
 
-from sqlalchemy import BigInteger, Connection, and_, func, or_, select, type_coerce
+from sqlalchemy import Connection, and_, func, select
 
-from app.clock import to_micros
-from app.domain.kinds import Direction, ErrorType, FailureState, LaneState
+from app.domain.kinds import ErrorType, FailureState, LaneState
 from app.models import (
     IS_OPEN,
     Delivery,
     Failure,
-    IntegrationDirection,
     Lane,
     Process,
-    Registration,
-    RegistrationDirection,
     System,
 )
 from app.services import preferences
 from app.services.counts import hour_of
 from app.services.health import SEEN
 from app.services.installation import Installation
+from app.services.reading import silent
 from app.services.reading.counts import DAY, HOUR, sums
 
 MOST = 1_000
@@ -117,24 +114,7 @@ def _others(connection: Connection) -> Iterator[Item]:
 
 
 def _silent(connection: Connection, now: datetime) -> Iterator[Item]:
-    told, direction = RegistrationDirection, IntegrationDirection
-    limit = type_coerce(told.no_activity_minutes, BigInteger) * 60_000_000
-    passed = to_micros(now) - limit
-    clocks = (direction.activated_at, Registration.registered_at, direction.last_activity_at)
-    mine = or_(
-        direction.direction == told.direction,
-        and_(Registration.same_for_backward, told.direction == Direction.FORWARD),
-    )
-    some = (
-        select(direction.integration_id)
-        .distinct()
-        .join_from(told, Registration, Registration.id == told.registration_id)
-        .join(direction, and_(direction.integration_id == Registration.integration_id, mine))
-        .where(told.global_enabled, told.no_activity_minutes.is_not(None))
-        .where(Registration.active, direction.active)
-        .where(*(func.coalesce(type_coerce(one, BigInteger), 0) < passed for one in clocks))
-        .limit(MOST)
-    )
+    some = silent.integrations(now).limit(MOST)
     number = connection.scalar(select(func.count()).select_from(some.subquery())) or 0
     if number:
         said = f"{_capped(number)} silent for longer than their registration allows."

@@ -1,0 +1,177 @@
+"""The form of a system, derived from its channel's own fields; Check and Test of what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from flask import request
+
+from app.channels import CHANNELS, channel
+from app.channels.base import CheckStep
+from app.domain.people import Role
+from app.errors import Forbidden, NotFound
+from app.pages import fields
+from app.pages.fields import Field
+from app.pages.forms import Form, tried
+from app.pages.screen import UNPROCESSABLE, Answer, Screen, back, post, route
+from app.services import checking, configuring, trial
+from app.services.reading import deliveries
+from app.services.systems import LONGEST_NAME, SYSTEMS, SystemBody
+from app.shapes import parse
+
+T = TypeVar("T")
+# Every kind of the product (spec: channels.md), with its icon; those without a channel come later.
+KINDS = (
+    ("smtp", "SMTP Mail Client", "mail"),
+    ("pagerduty", "PagerDuty", "bell-ringing"),
+    ("slack", "Slack", "brand-slack"),
+    ("teams", "Microsoft Teams", "brand-teams"),
+    ("servicenow", "ServiceNow", "tool"),
+    ("webhook", "Webhook", "webhook"),
+)
+MOST = 1000
+_NAME = Field("/name", "System Name", "text", required=True, longest=LONGEST_NAME)
+_VERSION = Field(
+    "/version", "Version", "text", help="N/A, as it is not required.", value="N/A", more=True
+)
+_FALLBACK = Field(
+    "/fallback",
+    "Fallback System",
+    "select",
+    help="Is told once when this one cannot deliver.",
+    nullable=True,
+    more=True,
+)
+
+
+@cache
+def _form(kind: str) -> Form:
+    spoken = channel(kind)
+    options = fields.derive(spoken.options, "/options")
+    secrets = fields.derive(spoken.secrets, "/secrets", about="/options")
+    # A secret stands behind the field that it belongs to: the last one with the same condition.
+    for secret in secrets:
+        alike = [at for at, one in enumerate(options) if one.shown_when == secret.shown_when]
+        options.insert(alike[-1] + 1 if alike and secret.shown_when else len(options), secret)
+    return Form.made(_NAME, *options, _VERSION, _FALLBACK)
+
+
+class SystemForm(Screen):
+    """Create System, and the tab Settings of a system."""
+
+    title, path, shown = "System Configuration", "/systems/", False
+
+    @route("/new", Role.ADMIN)
+    def new(self) -> str:
+        """Show the six kinds, or the form of the one that was picked."""
+        kind = request.args.get("kind")
+        if kind is None:
+            return self.page("admin/system_kinds.html", kinds=KINDS, there=CHANNELS, back=back(""))
+        return self._show(self._empty(kind, None), kind, None)
+
+    @post("/new")
+    def create(self) -> Answer:
+        """Make a system, or check or test what would be made."""
+        kind = request.form.get("kind", "")
+        form = self._empty(kind, None)
+
+        def save() -> Any:
+            return configuring.create(SYSTEMS, self.site, self.actor, _body(form, kind))
+
+        return self._do(form, kind, None, save)
+
+    @route("/<name:name>")
+    def edit(self, name: str) -> str:
+        """Show the settings of a system."""
+        document = configuring.get(SYSTEMS, self.site, name).document
+        form = self._empty(document["kind"], name).with_values(_plain(document))
+        return self._show(form, document["kind"], document)
+
+    @post("/<name:name>")
+    def update(self, name: str) -> Answer:
+        """Save a system, or check or test what would be saved."""
+        document = configuring.get(SYSTEMS, self.site, name).document
+        kind = document["kind"]
+        form = self._empty(kind, name).with_values(_plain(document))
+
+        def save() -> Any:
+            # What the form hides stays as it is; the status has a button of its own.
+            changes = _document(form, kind)
+            return configuring.patch(SYSTEMS, self.site, self.actor, name, changes)
+
+        return self._do(form, kind, document, save)
+
+    def _do(self, form: Form, kind: str, document: dict[str, Any] | None, save: Any) -> Answer:
+        """Do what the pressed button says: save, check or test."""
+        pressed = request.form.get("do", "save")
+        if pressed == "save":
+            saved, form = tried(form, request.form, save)
+            if saved is None:
+                return self._show(form, kind, document), UNPROCESSABLE
+            name = saved.document["name"]
+            return self.done(back(f"{self.path}{fields.quoted(name)}"), f"{name} was saved.")
+        found, form = tried(form, request.form, lambda: self._try(form, kind, document, pressed))
+        form = form.with_typed(request.form)
+        if found is None:
+            return self._show(form, kind, document), UNPROCESSABLE
+        return self._show(form, kind, document, **found)
+
+    def _try(
+        self, form: Form, kind: str, document: dict[str, Any] | None, pressed: str
+    ) -> dict[str, Any]:
+        body = _body(form, kind)
+        name = document["name"] if document else body.name or "unnamed"
+        if pressed == "check":
+            steps = checking.check(self.site, name, body, may_lend=True)
+            return {"steps": steps}
+        number = trial.of_system(self.site, name, self.actor, body, may_lend=True)
+        return {"test": deliveries.one(self.site, number)}
+
+    def _empty(self, kind: str, name: str | None) -> Form:
+        if kind not in CHANNELS:
+            raise NotFound(f"There is no kind of system {kind!r}.")
+        items, _ = configuring.page(SYSTEMS, self.site, MOST, None)
+        others = [(one["name"], one["name"]) for one in items if one["name"] != name]
+        return _form(kind).changed("/fallback", choices=[("", "none"), *sorted(others)])
+
+    def _show(
+        self,
+        form: Form,
+        kind: str,
+        document: dict[str, Any] | None,
+        *,
+        steps: Sequence[CheckStep] = (),
+        test: Any = None,
+    ) -> str:
+        if document is None and not self.visitor.may(Role.ADMIN):
+            raise Forbidden("Making systems needs the role admin.")
+        return self.page(
+            "admin/system_form.html",
+            form=form,
+            kind=kind,
+            title=channel(kind).title,
+            system=document,
+            steps=steps,
+            test=test,
+            back=back(""),
+            opened=any(one.more and (one.error or one.value != fields.shown(one.default))
+                       for one in form if one.pointer != "/version"),
+        )  # fmt: skip
+
+
+def _document(form: Form, kind: str) -> dict[str, Any]:
+    return {"kind": kind, "options": {}, "secrets": {}} | form.read(request.form)
+
+
+def _body(form: Form, kind: str) -> SystemBody:
+    return parse(SystemBody, _document(form, kind))
+
+
+def _plain(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with empty texts for what is null, as a form shows them."""
+    return {key: "" if value is None else value for key, value in document.items()}
+
+
+SCREENS = (SystemForm,)

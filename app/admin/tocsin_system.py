@@ -1,0 +1,77 @@
+"""The built-in Tocsin system: when the job runs, and what Tocsin's own mail goes by (S1)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from flask import request
+
+from app.domain.people import Role
+from app.domain.schedule import ON_DEMAND
+from app.pages.forms import Form, tried
+from app.pages.screen import UNPROCESSABLE, Answer, Screen, post, route
+from app.services import configuring, preferences
+from app.services.preferences import PreferencesBody
+from app.services.schedules import SCHEDULES
+from app.services.systems import MAIL_KINDS, SYSTEMS
+
+MOST = 1000
+
+
+@cache
+def _form() -> Form:
+    form = Form.of(PreferencesBody)
+    return form.only([pointer for pointer in form.fields if pointer != "/paused"])
+
+
+class TocsinSystem(Screen):
+    """The one form of the built-in system, which nobody can delete."""
+
+    title, path, shown = "Tocsin", "/tocsin/", False
+
+    @route("/")
+    def index(self) -> str:
+        """Show the settings."""
+        return self._show(self._filled())
+
+    @post("/")
+    def save(self) -> Answer:
+        """Save the settings; a new schedule holds at once."""
+        form = self._filled()
+
+        def work() -> Any:
+            return preferences.patch(self.site, self.actor, form.read(request.form))
+
+        saved, form = tried(form, request.form, work)
+        if saved is None:
+            return self._show(form), UNPROCESSABLE
+        if saved.document[preferences.SCHEDULE] == ON_DEMAND:
+            warning = "Saved. The job runs by hand only: pending mail waits for Run now."
+            return self.done("/systems/", warning, "warning")
+        return self.done("/systems/", "Tocsin was saved.")
+
+    def _filled(self) -> Form:
+        systems, _ = configuring.page(SYSTEMS, self.site, MOST, None)
+        schedules, _ = configuring.page(SCHEDULES, self.site, MOST, None)
+        mail = sorted(one["name"] for one in systems if one["kind"] in MAIL_KINDS)
+        form = _form().changed(
+            "/postNotificationSchedule",
+            kind="select",
+            choices=[(one["name"], f"{one['name']} ({one['sentence']})") for one in schedules],
+        )
+        form = form.changed(
+            "/smtpSystemForNotification",
+            kind="select",
+            choices=[("", "none"), *((name, name) for name in mail)],
+        )
+        document = preferences.get(self.site).document
+        return form.with_values({key: value for key, value in document.items()})
+
+    def _show(self, form: Form) -> str:
+        return self.page(
+            "admin/tocsin_system.html", form=form, allowed=self.visitor.may(Role.ADMIN)
+        )
+
+
+SCREENS = (TocsinSystem,)
