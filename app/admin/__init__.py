@@ -14,6 +14,12 @@ from app.pages.screen import Screen
 # In the order of the navigation; the first is the index.
 MODULES = (
     "overview",
+    "integrations",
+    "registrations",
+    "bulk",
+    "global_failures",
+    "processing_failures",
+    "failure_help",
     "deliveries",
     "systems",
     "system_form",
@@ -23,6 +29,7 @@ MODULES = (
     "api_keys",
     "audit_log",
     "about",
+    "jobs",
     "tests_shown",
 )
 

@@ -10,14 +10,14 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from app.domain.people import Role
+from app.errors import Conflict, Fault, Invalid
 from app.pages import registration_form as shape
-from app.pages import tests
 from app.pages.forms import Form
 from app.pages.screen import UNPROCESSABLE, Answer, Screen, back, go, post, route, unsure
-from app.errors import Conflict, Fault, Invalid
 from app.rendering.registration_words import registration_sentence
 from app.services import configuring, restoring, trial
-from app.services.reading import integration_of
+from app.services.reading import deliveries, integration_of
+from app.services.reading.deliveries import DeliveryWithAttempts
 from app.services.reading.integration_of import Found
 from app.services.registration_shape import RegistrationBody
 from app.services.registrations import REGISTRATIONS
@@ -67,7 +67,7 @@ class Registrations(Screen):
         if delivery_id is None:
             return self._form(found, form), UNPROCESSABLE
         form = shape.typed_again(form, request.form)
-        return self._form(found, form, test=tests.shown(self.site, delivery_id))
+        return self._form(found, form, test=deliveries.one(self.site, delivery_id))
 
     @post("/<int:integration_id>/notification/reset", Role.OPERATOR)
     def reset(self, integration_id: int) -> Answer:
@@ -122,7 +122,12 @@ class Registrations(Screen):
             return None, shape.typed_again(form, request.form).with_faults(faults)
 
     def _form(
-        self, found: Found, form: Form, test: tests.Shown | None = None, *, clean: bool = False
+        self,
+        found: Found,
+        form: Form,
+        test: DeliveryWithAttempts | None = None,
+        *,
+        clean: bool = False,
     ) -> str:
         return self.page(
             "admin/registration.html",

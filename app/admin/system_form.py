@@ -14,9 +14,10 @@ from app.domain.people import Role
 from app.errors import Forbidden, NotFound
 from app.pages import fields
 from app.pages.fields import Field
-from app.pages.forms import Form, tried
+from app.pages.forms import Form, seen, tried, unchanged
 from app.pages.screen import UNPROCESSABLE, Answer, Screen, back, post, route
 from app.services import checking, configuring, trial
+from app.services.named import Saved
 from app.services.reading import deliveries
 from app.services.systems import LONGEST_NAME, SYSTEMS, SystemBody
 from app.shapes import parse
@@ -69,7 +70,10 @@ class SystemForm(Screen):
         kind = request.args.get("kind")
         if kind is None:
             return self.page("admin/system_kinds.html", kinds=KINDS, there=CHANNELS, back=back(""))
-        return self._show(self._empty(kind, None), kind, None)
+        form = self._empty(kind, None)
+        taken = dict(form["/fallback"].choices)
+        first = channel(kind).title if channel(kind).title not in taken else ""
+        return self._show(form.changed("/name", value=first), kind, None)
 
     @post("/new")
     def create(self) -> Answer:
@@ -85,44 +89,52 @@ class SystemForm(Screen):
     @route("/<name:name>")
     def edit(self, name: str) -> str:
         """Show the settings of a system."""
-        document = configuring.get(SYSTEMS, self.site, name).document
-        form = self._empty(document["kind"], name).with_values(_plain(document))
-        return self._show(form, document["kind"], document)
+        form, kind, saved = self._saved(name)
+        return self._show(form, kind, saved)
+
+    @post("/<name:name>/check", Role.OPERATOR)
+    def check(self, name: str) -> Answer:
+        """Connect to a system as it is saved, and show what was found."""
+        form, kind, saved = self._saved(name)
+        steps = checking.check(self.site, name, None, may_lend=False)
+        return self._show(form, kind, saved, steps=steps)
 
     @post("/<name:name>")
     def update(self, name: str) -> Answer:
         """Save a system, or check or test what would be saved."""
-        document = configuring.get(SYSTEMS, self.site, name).document
-        kind = document["kind"]
-        form = self._empty(kind, name).with_values(_plain(document))
+        form, kind, saved = self._saved(name)
 
         def save() -> Any:
             # What the form hides stays as it is; the status has a button of its own.
             changes = _document(form, kind)
-            return configuring.patch(SYSTEMS, self.site, self.actor, name, changes)
+            condition = unchanged(request.form)
+            return configuring.patch(SYSTEMS, self.site, self.actor, name, changes, condition)
 
-        return self._do(form, kind, document, save)
+        return self._do(form, kind, saved, save)
 
-    def _do(self, form: Form, kind: str, document: dict[str, Any] | None, save: Any) -> Answer:
+    def _saved(self, name: str) -> tuple[Form, str, Saved]:
+        saved = configuring.get(SYSTEMS, self.site, name)
+        kind = saved.document["kind"]
+        return self._empty(kind, name).with_values(_plain(saved.document)), kind, saved
+
+    def _do(self, form: Form, kind: str, there: Saved | None, save: Any) -> Answer:
         """Do what the pressed button says: save, check or test."""
         pressed = request.form.get("do", "save")
         if pressed == "save":
             saved, form = tried(form, request.form, save)
             if saved is None:
-                return self._show(form, kind, document), UNPROCESSABLE
+                return self._show(form, kind, there), UNPROCESSABLE
             name = saved.document["name"]
             return self.done(back(f"{self.path}{fields.quoted(name)}"), f"{name} was saved.")
-        found, form = tried(form, request.form, lambda: self._try(form, kind, document, pressed))
+        found, form = tried(form, request.form, lambda: self._try(form, kind, there, pressed))
         form = form.with_typed(request.form)
         if found is None:
-            return self._show(form, kind, document), UNPROCESSABLE
-        return self._show(form, kind, document, **found)
+            return self._show(form, kind, there), UNPROCESSABLE
+        return self._show(form, kind, there, **found)
 
-    def _try(
-        self, form: Form, kind: str, document: dict[str, Any] | None, pressed: str
-    ) -> dict[str, Any]:
+    def _try(self, form: Form, kind: str, there: Saved | None, pressed: str) -> dict[str, Any]:
         body = _body(form, kind)
-        name = document["name"] if document else body.name or "unnamed"
+        name = there.document["name"] if there else body.name or "unnamed"
         if pressed == "check":
             steps = checking.check(self.site, name, body, may_lend=True)
             return {"steps": steps}
@@ -140,19 +152,20 @@ class SystemForm(Screen):
         self,
         form: Form,
         kind: str,
-        document: dict[str, Any] | None,
+        there: Saved | None,
         *,
         steps: Sequence[CheckStep] = (),
         test: Any = None,
     ) -> str:
-        if document is None and not self.visitor.may(Role.ADMIN):
+        if there is None and not self.visitor.may(Role.ADMIN):
             raise Forbidden("Making systems needs the role admin.")
         return self.page(
             "admin/system_form.html",
             form=form,
             kind=kind,
             title=channel(kind).title,
-            system=document,
+            system=there.document if there else None,
+            version=seen(form, request.form, there.version) if there else None,
             steps=steps,
             test=test,
             back=back(""),

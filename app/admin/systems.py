@@ -14,7 +14,7 @@ from app.errors import Fault, Invalid
 from app.pages.fields import quoted
 from app.pages.forms import sentence
 from app.pages.lists import Column, Empty, Listing
-from app.pages.screen import Answer, Screen, post, route, unsure
+from app.pages.screen import Answer, Screen, back, post, route, unsure
 from app.services import configuring, preferences, trial
 from app.services.reading import audit, deliveries, delivery_words
 from app.services.reading import lanes as read_lanes
@@ -122,9 +122,12 @@ class Systems(Screen):
     def pause(self, name: str) -> Answer:
         """Keep what is for the system, or let it go again."""
         status = request.form.get("status", "")
+        asked = status == "paused" and unsure(f"What is for {name} will be kept.", "Pause")
+        if asked:
+            return asked
         configuring.patch(SYSTEMS, self.site, self.actor, name, {"status": status})
         said = "is paused: what is for it is kept." if status == "paused" else "is running."
-        return self.done(f"{self.path}{quoted(name)}", f"{name} {said}")
+        return self.done(back(f"{self.path}{quoted(name)}"), f"{name} {said}")
 
     @post("/<name:name>/delete")
     def delete(self, name: str) -> Answer:

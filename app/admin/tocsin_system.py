@@ -9,7 +9,7 @@ from flask import request
 
 from app.domain.people import Role
 from app.domain.schedule import ON_DEMAND
-from app.pages.forms import Form, tried
+from app.pages.forms import Form, seen, tried, unchanged
 from app.pages.screen import UNPROCESSABLE, Answer, Screen, post, route
 from app.services import configuring, preferences
 from app.services.preferences import PreferencesBody
@@ -41,7 +41,9 @@ class TocsinSystem(Screen):
         form = self._filled()
 
         def work() -> Any:
-            return preferences.patch(self.site, self.actor, form.read(request.form))
+            changes = form.read(request.form)
+            condition = unchanged(request.form)
+            return preferences.patch(self.site, self.actor, changes, condition)
 
         saved, form = tried(form, request.form, work)
         if saved is None:
@@ -66,11 +68,14 @@ class TocsinSystem(Screen):
             choices=[("", "none"), *((name, name) for name in mail)],
         )
         document = preferences.get(self.site).document
-        return form.with_values({key: value for key, value in document.items()})
+        return form.with_values(document)
 
     def _show(self, form: Form) -> str:
         return self.page(
-            "admin/tocsin_system.html", form=form, allowed=self.visitor.may(Role.ADMIN)
+            "admin/tocsin_system.html",
+            form=form,
+            allowed=self.visitor.may(Role.ADMIN),
+            version=seen(form, request.form, preferences.get(self.site).version),
         )
 
 

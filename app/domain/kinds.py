@@ -157,6 +157,8 @@ class JobKind(StrEnum):
     DELETE_FAILURES = "delete failures"
     RESOLVE_FAILURES = "resolve failures"
     RESET_FAILURES = "reset failures"
+    ACTIVATE = "activate"
+    INACTIVATE = "inactivate"
 
 
 class JobState(StrEnum):

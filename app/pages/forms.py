@@ -151,6 +151,12 @@ def unchanged(typed: Typed) -> Callable[[str | None], None]:
     return check
 
 
+def seen(form: Form, typed: Typed, current: str) -> str:
+    """Return the version that a form carries: the one it began with, until it told of another."""
+    told = sentence(CHANGED) in form.others
+    return current if told else typed.get(SEEN) or current
+
+
 def sentence(text: str) -> str:
     """Return `text` as a sentence: a capital at its beginning, a stop at its end."""
     whole = text[:1].upper() + text[1:]

@@ -12,7 +12,7 @@ from flask_admin import Admin
 
 from app.clock import utc_now
 from app.domain.people import Role
-from app.pages import times
+from app.pages import tests, times
 from app.pages.access import API, maybe_visitor
 from app.pages.lists import counted
 from app.pages.screen import Screen
@@ -33,7 +33,9 @@ class Place:
 def bind(app: Flask, admin: Admin) -> None:
     """Give every template what the shell shows; `admin` holds the screens."""
     app.context_processor(partial(_context, admin))
-    app.jinja_env.globals.update(length=times.length, counted=counted)
+    app.jinja_env.globals.update(
+        length=times.length, counted=counted, test_shown=tests.shown
+    )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 

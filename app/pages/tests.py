@@ -6,11 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.domain.kinds import FINAL_STATES, DeliveryKind, RecipientState, Verdict
-from app.errors import NotFound
+from app.domain.kinds import FINAL_STATES, RecipientState, Verdict
 from app.pages.times import length
-from app.services.installation import Installation
-from app.services.reading import deliveries
 from app.services.reading.deliveries import AttemptDocument, DeliveryWithAttempts
 from app.services.reading.recipients import Recipient
 
@@ -26,7 +23,6 @@ class Shown:
     what to do; `lines` are those of the conversation, each with who said it.
     """
 
-    id: int
     over: bool
     colour: str
     headline: str
@@ -37,30 +33,22 @@ class Shown:
     lines: Sequence[tuple[str, str]] = ()
 
 
-def shown(site: Installation, delivery_id: int) -> Shown:
-    """Return what became of the test of this delivery; raises NotFound, also for other mail."""
-    found = deliveries.one(site, delivery_id)
-    if found.kind is not DeliveryKind.TEST:
-        raise NotFound(f"The delivery {delivery_id} is no test.")
+def shown(found: DeliveryWithAttempts) -> Shown:
+    """Return what became of the test that `found` is."""
     attempt = found.attempts[-1] if found.attempts else None
     if found.state not in FINAL_STATES or attempt is None:
         where = "is being sent" if attempt else "waits for a worker"
-        return Shown(delivery_id, False, "info", f"The test mail {where} …")
-    return _over(found, attempt)
-
-
-def _over(found: DeliveryWithAttempts, attempt: AttemptDocument) -> Shown:
+        return Shown(False, "info", f"The test mail {where} …")
     people = found.recipients
     took = sum(one.state is RecipientState.ACCEPTED for one in people)
     whole = bool(people) and took == len(people)
     colour, headline = _verdict(attempt, took, len(people))
     return Shown(
-        id=int(found.id),
         over=True,
         colour=colour,
         headline=headline,
         cause="" if whole else attempt.answer or "",
-        took=f"It took {length((attempt.duration_ms or 0) / 1000)}" if attempt.duration_ms else "",
+        took="" if attempt.duration_ms is None else length(attempt.duration_ms / 1000),
         queue_id=queue_id(attempt.answer or "", attempt.transcript or "") if took else "",
         people=() if whole else people,
         lines=spoken(attempt.transcript or ""),
@@ -68,14 +56,14 @@ def _over(found: DeliveryWithAttempts, attempt: AttemptDocument) -> Shown:
 
 
 def _verdict(attempt: AttemptDocument, took: int, people: int) -> tuple[str, str]:
-    some = f"{took} of {people} recipients"
+    some = f"{took} of {people} recipient{'' if people == 1 else 's'}"
     if took and took == people:
-        return "success", f"Test mail accepted for {some}."
+        return "success", f"The test mail was accepted: {some}"
     if took:
-        return "warning", f"Test mail accepted in part: for {some}."
+        return "warning", f"The test mail was accepted in part: {some}"
     if attempt.verdict is Verdict.UNKNOWN:
-        return "warning", "What became of the test mail is not known."
-    return "danger", "The test mail was not sent."
+        return "warning", "What became of the test mail is not known"
+    return "danger", "The test mail was not accepted"
 
 
 def queue_id(answer: str, transcript: str) -> str:

@@ -46,8 +46,10 @@ def _direction(settings: Document, recovers: bool) -> Iterator[str]:
     early = processing["beforeMaxRetries"]
     when = "before their retries are used up" if early else "once their retries are used up"
     if not settings["global"]["enabled"]:
-        yield f"Mails {_people(processing['recipients'] or settings['recipients'])} processing " \
+        yield (
+            f"Mails {_people(processing['recipients'] or settings['recipients'])} processing "
             f"failures {when}; failures of the job are not mailed."
+        )
     elif processing["recipients"]:
         yield f"Processing failures go to {_people(processing['recipients'])} {when}."
     else:

@@ -14,6 +14,7 @@ from app.services.bulk_rows import REST_SECONDS, missing
 from app.services.installation import Installation
 from app.services.integrations import INTEGRATIONS
 from app.services.jobs import Open
+from app.services.named import Change
 from app.services.sql import patiently
 
 # So many rows, and for so long, are done while the caller waits.
@@ -75,6 +76,14 @@ def work_off(site: Installation, job: Open, goes_on: Callable[[], bool]) -> bool
     return False
 
 
+def give_up(job_id: int, error: str, change: Change) -> None:
+    """End a job that cannot go on, with a sentence, in the transaction of `change`."""
+    connection = change.session.connection()
+    job = jobs.opened(connection, job_id)
+    if job is not None:
+        jobs.fail(connection, job, error)
+
+
 def _done(site: Installation, job: Open, until: float) -> bool:
     try:
         return work_off(site, job, lambda: monotonic() < until)
@@ -91,9 +100,7 @@ def _change(site: Installation, job: Open, key: str) -> str | None:
         return missing(key)
 
 
-def _note(
-    site: Installation, before: Open, keys: Sequence[str], skipped: dict[str, str]
-) -> bool:
+def _note(site: Installation, before: Open, keys: Sequence[str], skipped: dict[str, str]) -> bool:
     """Write what became of `keys`, unless another process did; returns whether more are left."""
     with site.store.writing() as connection:
         job = jobs.opened(connection, before.id)

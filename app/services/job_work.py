@@ -12,9 +12,10 @@ from sqlalchemy import and_
 from app.domain.kinds import JobKind
 from app.errors import StorageUnavailable
 from app.models import Job
-from app.services import bulk, configuring, failure_bulk, jobs
+from app.services import activating, bulk, configuring, failure_bulk, jobs
 from app.services.installation import Installation
 from app.services.jobs import Open
+from app.services.named import Change
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,13 @@ _WORK: Mapping[JobKind, Callable[[Installation, Open, GoesOn], bool]] = {
     JobKind.DELETE_FAILURES: failure_bulk.work_off,
     JobKind.RESOLVE_FAILURES: failure_bulk.work_off,
     JobKind.RESET_FAILURES: failure_bulk.work_off,
+    JobKind.ACTIVATE: activating.work_off,
+    JobKind.INACTIVATE: activating.work_off,
+}
+_GIVE_UP: Mapping[JobKind, Callable[[int, str, Change], None]] = {
+    JobKind.REGISTER: bulk.give_up,
+    JobKind.ACTIVATE: activating.give_up,
+    JobKind.INACTIVATE: activating.give_up,
 }
 # A process does one job at a time; so one that it holds and does not do was left by an error.
 _ONE_JOB = Lock()
@@ -50,6 +58,6 @@ def _ended(site: Installation, job: Open, goes_on: GoesOn) -> bool:
         raise
     except Exception:
         log.exception("job %s failed", job.id)
-        give_up = bulk.give_up if job.kind is JobKind.REGISTER else failure_bulk.give_up
+        give_up = _GIVE_UP.get(job.kind, failure_bulk.give_up)
         configuring.run(site, job.actor, partial(give_up, job.id, UNFORESEEN))
         return True

@@ -48,6 +48,7 @@ const shownIn = (html, url) => {
   for (const form of $$("form", body)) {
     if (!form.getAttribute("action")) form.setAttribute("action", url);
   }
+  if ($("[data-clean]", body)) changed = false;
   started(body);
   return true;
 };
@@ -98,21 +99,42 @@ dialog?.addEventListener("input", () => {
   changed = true;
 });
 
-const sent = async (form, submitter) => {
+// Sends a form; returns the page that answers, or null where the browser is sent on.
+const answered = async (form, submitter, target) => {
   const body = new FormData(form, submitter);
-  const target = submitter?.getAttribute("formaction") || form.getAttribute("action");
   const response = await fetch(target, {
     method: "POST",
     body: new URLSearchParams(body),
     headers: { "X-Fragment": "yes" },
   });
   const onward = response.headers.get("X-Location");
-  if (onward) {
-    changed = false;
-    location.href = onward;
-    return true;
+  if (!onward) return response.text();
+  changed = false;
+  location.href = onward;
+  return null;
+};
+
+// A form with data-stay is answered in its place, so that a password typed in it stays.
+const stayed = async (form, submitter) => {
+  const kept = $$("input[type=password]", form).map((box) => [box.id, box.value]);
+  const html = await answered(form, submitter, form.getAttribute("action"));
+  if (html === null) return;
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const content = $("#content");
+  $("#messages").replaceChildren(...$$("#messages > *", page));
+  content.replaceChildren(...($("#content", page) ?? $("main", page)).childNodes);
+  for (const [id, value] of kept) {
+    const box = document.getElementById(id);
+    if (box) box.value = value;
   }
-  shownIn(await response.text(), target);
+  started(content);
+};
+
+const sent = async (form, submitter) => {
+  const target = submitter?.getAttribute("formaction") || form.getAttribute("action");
+  const html = await answered(form, submitter, target);
+  if (html === null) return true;
+  shownIn(html, target);
   $("#dialog-body [data-focus]")?.focus();
   return false;
 };
@@ -153,10 +175,11 @@ document.addEventListener("submit", async (event) => {
   }
   form.dataset.sending = "yes";
   setTimeout(() => delete form.dataset.sending, 10000);
-  if (form.closest("#dialog-body")) {
+  const inDialog = form.closest("#dialog-body");
+  if (inDialog || "stay" in form.dataset) {
     event.preventDefault();
     try {
-      await sent(form, submitter);
+      await (inDialog ? sent : stayed)(form, submitter);
     } finally {
       delete form.dataset.sending;
     }
