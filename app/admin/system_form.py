@@ -146,7 +146,12 @@ class SystemForm(Screen):
             raise NotFound(f"There is no kind of system {kind!r}.")
         items, _ = configuring.page(SYSTEMS, self.site, MOST, None)
         others = [(one["name"], one["name"]) for one in items if one["name"] != name]
-        return _form(kind).changed("/fallback", choices=[("", "none"), *sorted(others)])
+        form = _form(kind).changed("/fallback", choices=[("", "none"), *sorted(others)])
+        for one in form:
+            # What only some options ask for is needed then; a saved one may be left as it is.
+            if name is None and one.pointer.startswith("/secrets/") and one.shown_when:
+                form = form.changed(one.pointer, required=True)
+        return form
 
     def _show(
         self,

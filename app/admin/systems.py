@@ -122,9 +122,6 @@ class Systems(Screen):
     def pause(self, name: str) -> Answer:
         """Keep what is for the system, or let it go again."""
         status = request.form.get("status", "")
-        asked = status == "paused" and unsure(f"What is for {name} will be kept.", "Pause")
-        if asked:
-            return asked
         configuring.patch(SYSTEMS, self.site, self.actor, name, {"status": status})
         said = "is paused: what is for it is kept." if status == "paused" else "is running."
         return self.done(back(f"{self.path}{quoted(name)}"), f"{name} {said}")

@@ -28,7 +28,7 @@ def _form() -> Form:
 class TocsinSystem(Screen):
     """The one form of the built-in system, which nobody can delete."""
 
-    title, path, shown = "Tocsin", "/tocsin/", False
+    title, path, shown = "Tocsin system", "/tocsin/", False
 
     @route("/")
     def index(self) -> str:
@@ -60,6 +60,7 @@ class TocsinSystem(Screen):
         form = _form().changed(
             "/postNotificationSchedule",
             kind="select",
+            required=True,
             choices=[(one["name"], f"{one['name']} ({one['sentence']})") for one in schedules],
         )
         form = form.changed(

@@ -97,10 +97,10 @@ class Form:
                 named = fault.pointer.strip("/").replace("/", " ")
                 others.append(sentence(f"{named} {fault.message}".strip()))
             elif marked[pointer].error is None:
-                title = marked[pointer].title
-                marked[pointer] = replace(
-                    marked[pointer], error=sentence(f"{title} {fault.message}")
-                )
+                one = marked[pointer]
+                empty = one.required and one.kind == "text" and not one.value.strip()
+                said = "is required" if empty else fault.message
+                marked[pointer] = replace(one, error=sentence(f"{one.title} {said}"))
         return Form(marked, tuple(others))
 
     @property

@@ -72,7 +72,7 @@ def queue_id(answer: str, transcript: str) -> str:
     for text in (answer, *reversed(replies)):
         found = _QUEUED.search(text)
         if found:
-            return found[1]
+            return found[1].rstrip(".")
     return ""
 
 

@@ -251,6 +251,7 @@ const polled = (element) => {
       if (next && element.isConnected) {
         element.replaceWith(next);
         started(next.parentElement);
+        if (next.closest("[data-focus]")) next.scrollIntoView({ block: "nearest" });
         return;
       }
     } catch {

@@ -17,7 +17,7 @@ class Person:
 
     def __init__(self, app: Flask, role: Role = Role.ADMIN) -> None:
         self.client = signed_in(drawable(app), role)
-        self._token = token(self.client, "/account")
+        self.token = token(self.client, "/account")
 
     def get(self, path: str) -> TestResponse:
         """Look at a page."""
@@ -32,7 +32,7 @@ class Person:
     def post(self, path: str, **fields: str | list[str]) -> TestResponse:
         """Send a form; a dot in a name is written as two underscores."""
         data = {name.replace("__", "."): value for name, value in fields.items()}
-        return self.client.post(path, data={"csrf_token": self._token, **data})
+        return self.client.post(path, data={"csrf_token": self.token, **data})
 
     def done(self, path: str, **fields: str | list[str]) -> str:
         """Send a form that is taken, and return what the page after it says."""

@@ -13,6 +13,13 @@ VISITS: dict[str, str] = {
     "schedules.edit": "/schedules/{schedule}/edit",
     "schedules.index": "/schedules/",
     "schedules.new": "/schedules/new",
+    "systemform.edit": "/systems/{system}",
+    "systemform.new": "/systems/new?kind=smtp",
+    "systems.history": "/systems/{system}/history",
+    "systems.index": "/systems/",
+    "systems.recent": "/systems/{system}/deliveries",
+    "systems.used": "/systems/{system}/used",
+    "tocsinsystem.index": "/tocsin/",
     "users.edit": "/users/1",
     "users.index": "/users/",
     "users.new": "/users/new",
@@ -23,5 +30,6 @@ OPEN: dict[str, str] = {"web_signing.show_sign_in": "/sign-in"}
 # Endpoint -> why its GET answers no page.
 NO_PAGES: dict[str, str] = {
     "deliveries.export": "a CSV file",
+    "tests.index": "one of a test: test_systems looks at it",
     "web_signing.show_setup": "404 as soon as there is an admin: has tests of its own",
 }

@@ -22,7 +22,7 @@ def of(site: Installation, failure_ids: Iterable[int]) -> Mapping[int, str]:
 def names(site: Installation, keys: Iterable[str]) -> Mapping[str, tuple[int, str]]:
     """Return the id and the name of each integration, by its key."""
     with site.store.reading() as connection:
-        mine = among(connection, Integration.key, sorted(set(keys)))
+        mine = Integration.key.in_(sorted(set(keys)))
         query = select(Integration.key, Integration.id, Integration.name).where(mine)
         return {row.key: (row.id, row.name) for row in connection.execute(query)}
 

@@ -1,0 +1,129 @@
+"""Error Management in the browser: both lists, details, what is done to failures, the help."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.models import Failure
+from app.services.installation import Installation
+from tests.admin.person import Person, words
+from tests.services.makers import set_up
+from tests.services.spine import report, rows
+
+PROCESSING: dict[str, Any] = {"kind": "processing", "message": "Field missing", "errorCode": "F1"}
+
+
+def some(site: Installation) -> None:
+    set_up(site)
+    report(site, errorCode="AUTH", trace="Traceback\n line 2")
+    for number in range(3):
+        report(site, **PROCESSING, entityId=f"E-{number}", entityType="Issue")
+
+
+def test_both_lists_show_their_own_with_the_reason(site: Installation, viewer: Person) -> None:
+    some(site)
+
+    listed = viewer.text("/failures/global/")
+    assert "Login refused AUTH 1" in listed
+    assert "1 of 3" in listed
+    assert "Field missing" not in listed
+    assert "3 failures" in viewer.text("/failures/processing/")
+
+
+def test_each_filter_stands_in_the_url(site: Installation, viewer: Person) -> None:
+    some(site)
+
+    for query in ("entityId=E-1", "q=E-1", "entityId=E-1&state=open&integrationStatus=active"):
+        assert "1 failure" in viewer.text(f"/failures/processing/?{query}")
+    assert "No failures match" in viewer.text("/failures/processing/?errorCode=F2")
+
+
+def test_groups_count_and_lead_to_their_failures(site: Installation, viewer: Person) -> None:
+    some(site)
+
+    for by in ("message", "code", "integration"):
+        assert " 3 " in viewer.text(f"/failures/processing/?group={by}")
+    assert "errorCode=F1" in viewer.get("/failures/processing/?group=code").text
+
+
+def test_one_failure_tells_why_and_shows_its_trace(site: Installation, viewer: Person) -> None:
+    some(site)
+
+    said = viewer.text("/failures/global/1")
+    assert "Traceback line 2" in said
+    assert "Why it was told, or not" in said
+    pdf = viewer.get("/failures/global/1/trace.pdf")
+    assert pdf.data.startswith(b"%PDF-")
+    assert viewer.get("/failures/processing/2/trace.pdf").status_code == 404
+    assert viewer.get(f"/failures/global/{2**70}").status_code == 404
+
+
+@pytest.mark.parametrize(("action", "left"), [("delete", 1), ("resolve", 4), ("reset retries", 4)])
+def test_the_selected_are_changed_after_a_question(
+    site: Installation, operator: Person, action: str, left: int
+) -> None:
+    some(site)
+    chosen = {"do": action, "row": ["2", "3", "4"]}
+    assert operator.post("/failures/processing/bulk", **chosen).status_code == 200
+    assert len(rows(site, Failure)) == 4
+
+    answer = operator.post("/failures/processing/bulk", **chosen, sure="yes")
+
+    assert answer.headers["Location"].startswith("/jobs/")
+    assert len(rows(site, Failure)) == left
+
+
+def test_all_that_match_are_those_of_the_filter(site: Installation, operator: Person) -> None:
+    some(site)
+
+    every = {"do": "delete", "every": "yes", "sure": "yes", "f.entityId": "E-1"}
+    operator.client.post("/failures/processing/bulk", data={**every, "csrf_token": operator.token})
+
+    assert [row.entity_id for row in rows(site, Failure)] == [None, "E-0", "E-2"]
+
+
+def test_a_filter_that_is_not_understood_changes_nothing(
+    site: Installation, operator: Person
+) -> None:
+    some(site)
+    every = {"do": "delete", "every": "yes", "sure": "yes", "f.direction": "sideways"}
+
+    answer = operator.client.post(
+        "/failures/processing/bulk", data={**every, "csrf_token": operator.token}
+    )
+
+    assert answer.status_code == 400
+    assert len(rows(site, Failure)) == 4
+
+
+def test_a_viewer_changes_nothing(site: Installation, viewer: Person) -> None:
+    some(site)
+
+    for path in ("1/delete", "1/resolve", "1/reset", "bulk"):
+        assert viewer.post(f"/failures/global/{path}", sure="yes").status_code == 403
+    assert "Mark resolved" not in viewer.text("/failures/global/1")
+
+
+def test_csv_escapes_formulas(site: Installation, viewer: Person) -> None:
+    set_up(site)
+    report(site, message="=HYPERLINK(evil)")
+
+    assert "'=HYPERLINK(evil)" in viewer.get("/failures/global/export.csv").text
+
+
+def test_the_help_names_the_first_broken_link(site: Installation, viewer: Person) -> None:
+    some(site)
+
+    assert "Broken: A mail was decided." in viewer.text("/failures/help/?integration=jira")
+    assert "There is no integration 'x'." in viewer.text("/failures/help/?integration=x")
+
+
+def test_markup_is_shown_as_typed(site: Installation, viewer: Person) -> None:
+    set_up(site)
+    report(site, message="<script>alert(1)</script>", errorCode='"><b>')
+
+    page = viewer.get("/failures/global/")
+    assert "<script>alert(1)" not in page.text
+    assert "<script>alert(1)</script>" in words(page) or "&lt;script&gt;" in page.text
