@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from app.services import configuring, preferences
 from app.services.installation import Installation
+from app.services.named import Saved
 from app.services.systems import SYSTEMS, SystemBody
 from app.shapes import parse
 from tests.admin.person import Person, words
@@ -24,7 +25,7 @@ RELAY = {
 WISHES = {"postNotificationSchedule": "On Demand"}
 
 
-def _stored(site: Installation, name: str = "Relay") -> configuring.Saved:
+def _stored(site: Installation, name: str = "Relay") -> Saved:
     return configuring.get(SYSTEMS, site, name)
 
 

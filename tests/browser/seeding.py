@@ -38,11 +38,16 @@ def seed(api: Api) -> Mapping[str, str]:
         )
     api.active(INTEGRATIONS[2][0], processed=12)
     api.put("/schedules/Hourly", {"every": {"n": 1, "unit": "hours"}})
+    first = INTEGRATIONS[0][0]
+    bulk = {"system": "Company mail", "forward": {"recipients": ["ops@example.com"]}}
+    api.sure("POST", "/registrations/bulk", {"integrations": [first], "registration": bulk})
     waiting = eventually("a mail that waits", lambda: api.items("/deliveries"))
     return {
         "delivery": str(waiting[0]["id"]),
         "schedule": "Hourly",
-        "integration": INTEGRATIONS[0][0],
+        "integration": first,
+        "integration_id": str(api.get(f"/integrations/{first}")["id"]),
+        "job": str(api.items("/jobs")[0]["id"]),
         "failure": str(made["failure"]["id"]),
         "system": "Company%20mail",
     }
