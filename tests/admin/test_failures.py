@@ -65,7 +65,7 @@ def test_the_selected_are_changed_after_a_question(
     site: Installation, operator: Person, action: str, left: int
 ) -> None:
     some(site)
-    chosen = {"do": action, "row": ["2", "3", "4"]}
+    chosen: dict[str, Any] = {"do": action, "row": ["2", "3", "4"]}
     assert operator.post("/failures/processing/bulk", **chosen).status_code == 200
     assert len(rows(site, Failure)) == 4
 

@@ -158,3 +158,13 @@ def test_a_viewer_has_no_boxes_and_no_buttons(site: Installation, viewer: Person
     assert 'name="row"' not in viewer.get("/integrations/").text
     for path in ("bulk/", "bulk/register", "bulk/activate", "1/delete", "new"):
         assert viewer.post(f"/integrations/{path}", row="jira").status_code == 403
+
+
+def test_a_bulk_without_a_mail_system_offers_to_make_one(site: Installation, admin: Person) -> None:
+    put_integration(site)
+
+    answer = admin.post("/integrations/bulk/", row="jira", back="/integrations/?show=failing")
+
+    assert "There is no mail system yet" in words(answer)
+    where = "/systems/new?kind=smtp&amp;back=/integrations/%3Fshow%3Dfailing"
+    assert where in answer.text

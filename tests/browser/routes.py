@@ -7,6 +7,12 @@ VISITS: dict[str, str] = {
     "about.index": "/about/",
     "apikeys.index": "/api-keys/",
     "apikeys.new": "/api-keys/new",
+    "auditlog.index": "/audit-log/",
+    "failurehelp.index": "/failures/help/?integration={integration}",
+    "globalfailures.index": "/failures/global/",
+    "globalfailures.show": "/failures/global/{failure}",
+    "processingfailures.index": "/failures/processing/",
+    "processingfailures.show": "/failures/processing/{failure}",
     "deliveries.index": "/deliveries/",
     "deliveries.show": "/deliveries/{delivery}",
     "integrations.edit": "/integrations/{integration_id}/edit",
@@ -37,6 +43,10 @@ OPEN: dict[str, str] = {"web_signing.show_sign_in": "/sign-in"}
 # Endpoint -> why its GET answers no page.
 NO_PAGES: dict[str, str] = {
     "deliveries.export": "a CSV file",
+    "globalfailures.export": "a CSV file",
+    "globalfailures.pdf": "a PDF",
+    "processingfailures.export": "a CSV file",
+    "processingfailures.pdf": "a PDF",
     "tests.index": "one of a test: test_systems looks at it",
     "web_signing.show_setup": "404 as soon as there is an admin: has tests of its own",
 }

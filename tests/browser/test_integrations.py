@@ -44,7 +44,7 @@ def _opened(page: Page) -> Page:
 def test_the_clean_dialog_closes_on_escape_and_gives_the_focus_back(listed: Page) -> None:
     page = _opened(listed)
     for theme in ("light", "dark"):
-        set_theme(page, theme)  # type: ignore[arg-type]
+        set_theme(page, theme)
         assert axe(page) == ""
 
     page.keyboard.press("Escape")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from flask import Flask
@@ -44,7 +45,7 @@ def test_a_built_file_is_kept_for_ever_and_a_wrong_name_is_refused(tmp_path: Pat
     build(_own(tmp_path / "own"), tmp_path / "built")
     app = Flask("bound", static_folder=None)
     assets.bind(app, tmp_path / "built")
-    made = app.jinja_env.globals
+    made: Any = app.jinja_env.globals
 
     answer = app.test_client().get(made["asset"]("tabler.css"))
 
@@ -59,7 +60,7 @@ def test_a_built_file_is_kept_for_ever_and_a_wrong_name_is_refused(tmp_path: Pat
 def test_without_a_build_a_page_says_what_to_run(tmp_path: Path) -> None:
     app = Flask("unbuilt", static_folder=None)
     assets.bind(app, tmp_path)
-    app.add_url_rule("/", view_func=lambda: app.jinja_env.globals["asset"]("tabler.css"))
+    app.add_url_rule("/", view_func=lambda: cast(Any, app.jinja_env.globals["asset"])("tabler.css"))
 
     answer = app.test_client().get("/")
 

@@ -33,7 +33,8 @@ def test_the_last_day_is_told_beside_the_day_before(site: Installation) -> None:
 
 def test_every_span_holds_the_current_hour_and_is_drawn(site: Installation) -> None:
     happened(site, NOW, failures_global=3, failures_processing=1)
-    for span, number in (("24h", 24), ("7d", 28), ("30d", 30)):
+    spans: dict[overview.Span, int] = {"24h": 24, "7d": 28, "30d": 30}
+    for span, number in spans.items():
         made = overview.series(site, span, ROME, NOW)
         assert len(made.buckets) == number
         assert made.buckets[-1].start <= NOW < made.buckets[-1].end
