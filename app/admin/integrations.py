@@ -31,9 +31,9 @@ SHOWS = (
 LISTING = Listing(
     columns=(
         Column("Name"),
-        Column("Systems"),
+        Column("Systems", "hide-narrow"),
         Column("Direction"),
-        Column("Last activity"),
+        Column("Last activity", "hide-narrow"),
         Column("Health"),
         Column("Notification"),
         Column("Actions", hidden_title=True),

@@ -33,9 +33,7 @@ class Place:
 def bind(app: Flask, admin: Admin) -> None:
     """Give every template what the shell shows; `admin` holds the screens."""
     app.context_processor(partial(_context, admin))
-    app.jinja_env.globals.update(
-        length=times.length, counted=counted, test_shown=tests.shown
-    )
+    app.jinja_env.globals.update(length=times.length, counted=counted, test_shown=tests.shown)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 

@@ -31,6 +31,7 @@ CAP, MOST_KEYS, MOST_OPEN = 10_000, 20_000, 100
 _OPEN = text("failures.state = 'open'")
 _ACTIVE = (Registration.integration_id == Integration.id, Registration.active)
 _PLACE = (func.lower(Integration.name), Integration.id)
+_AT = Integration.__table__.alias("at")
 Show = Literal["all", "unregistered", "failing", "silent", "inactive"]
 
 
@@ -105,9 +106,10 @@ def _by_name(query: Select[Any], wanted: IntegrationQuery) -> Select[Any]:
     cursor, back = read_cursor(wanted.cursor, 1), is_newer(wanted)
     if cursor is not None:
         there = select(*_PLACE).where(Integration.id == cursor.keys[0]).correlate(None)
-        place = tuple_(*_PLACE)
-        beyond = there.scalar_subquery()
-        query = query.where(place < beyond if back else place > beyond)
+        place, beyond = tuple_(*_PLACE), there.scalar_subquery()
+        # Where that one was deleted meanwhile, the list begins anew.
+        gone = ~exists().where(_AT.c.id == cursor.keys[0])
+        query = query.where(or_(gone, place < beyond if back else place > beyond))
     order = [part.desc() if back else part.asc() for part in _PLACE]
     return query.order_by(*order).limit(wanted.limit + 1)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from app.clock import utc_now
+from app.services import integrations
 from app.services.installation import Installation
 from app.services.reading import integrations_list
 from app.services.reading.integrations_list import IntegrationQuery
 from app.shapes import parse
-from tests.services.makers import put_integration, put_system, register
+from tests.services.makers import ACTOR, put_integration, put_system, register
 from tests.services.spine import report
 from tests.simulated import Simulated
 
@@ -61,6 +62,14 @@ def test_pages_go_both_ways(site: Installation) -> None:
 
     again = integrations_list.page(site, query(limit="2", cursor=second.newer or ""))
     assert [row.key for row in again.items] == ["a", "b"]
+
+
+def test_a_page_after_one_that_was_deleted_begins_anew(site: Installation) -> None:
+    make(site)
+    first = integrations_list.page(site, query(limit="2"))
+    integrations.delete(site, ACTOR, "b")
+
+    assert keys(site, limit="2", cursor=first.next or "") == ["a", "d"]
 
 
 def test_what_is_typed_is_literal(site: Installation) -> None:
