@@ -48,7 +48,7 @@ class DirectionRow(Document):
     direction: Direction
     active: bool
     last_activity_at: datetime | None
-    failures: int = Field(description="Global failures in a row.")
+    failures: int = Field(description="Open global failures, likewise.")
     open: int
     silent_since: datetime | None
 
@@ -128,8 +128,7 @@ def _conditions(wanted: IntegrationQuery, now: datetime) -> list[ColumnElement[b
         conditions.append(Integration.id.in_(silent.integrations(now)))
     elif wanted.show == "failing":
         opened = exists().where(Failure.direction_id == IntegrationDirection.id, _OPEN)
-        failing = or_(IntegrationDirection.count > 0, opened)
-        conditions.append(exists().where(mine, failing))
+        conditions.append(exists().where(mine, opened))
     return conditions
 
 
@@ -137,21 +136,14 @@ def _directions(
     connection: Connection, ids: Sequence[int], now: datetime
 ) -> Mapping[int, list[DirectionRow]]:
     table = IntegrationDirection
-    some = (
-        select(Failure.id)
-        .where(Failure.direction_id == table.id, Failure.kind == Kind.PROCESSING, _OPEN)
-        .limit(MOST_OPEN + 1)
-        .correlate(table)
-    )
-    opened = select(func.count()).select_from(some.subquery()).scalar_subquery()
     query = standing.directions(
         table.integration_id,
         table.direction,
         table.active,
         table.activated_at,
         table.last_activity_at,
-        table.count,
-        opened.label("open"),
+        _open(Kind.GLOBAL).label("failures"),
+        _open(Kind.PROCESSING).label("open"),
     )
     found: dict[int, list[DirectionRow]] = defaultdict(list)
     for row in connection.execute(query.where(table.integration_id.in_(ids))):
@@ -159,12 +151,20 @@ def _directions(
     return found
 
 
+def _open(kind: Kind) -> Any:
+    """Return the number of open failures of a direction, counted to 101 at most."""
+    mine = (Failure.direction_id == IntegrationDirection.id, Failure.kind == kind)
+    some = select(Failure.id).where(*mine, _OPEN).limit(MOST_OPEN + 1)
+    within = some.correlate(IntegrationDirection).subquery()
+    return select(func.count()).select_from(within).scalar_subquery()
+
+
 def _direction(row: Any, now: datetime) -> DirectionRow:
     return DirectionRow(
         direction=row.direction,
         active=row.active,
         last_activity_at=row.last_activity_at,
-        failures=row.count,
+        failures=row.failures,
         open=row.open,
         silent_since=_silent_since(row, now),
     )
