@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from app.domain.people import Role
-from app.errors import Invalid
+from app.errors import Fault, Invalid
 from app.pages import download
 from app.pages.lists import Listing, View
 from app.pages.screen import Answer, Screen, post, route, unsure
@@ -27,6 +28,7 @@ from app.shapes import parse
 
 DIRECTIONS = (("forward", "Forward"), ("backward", "Backward"))
 STATES = (("open", "Open"), ("resolved", "Resolved"))
+_ID = re.compile(r"[0-9]{1,19}")
 _DONE = {
     Action.DELETE: "deleted",
     Action.RESOLVE: "marked resolved",
@@ -78,9 +80,11 @@ class FailureScreen(Screen):
     @route("/export.csv")
     def export(self) -> Response:
         """Stream what the filter finds as CSV."""
+        view = self.view()
+        if view.problems:
+            raise Invalid([Fault("", problem) for problem in view.problems])
         rows = (
-            [getattr(one, name) for name in _COLUMNS]
-            for one in read.export(self.site, self.view().query)
+            [getattr(one, name) for name in _COLUMNS] for one in read.export(self.site, view.query)
         )
         return download.csv("failures.csv", _COLUMNS, rows)
 
@@ -150,7 +154,7 @@ class FailureScreen(Screen):
         job = failure_bulk.start(self.site, self.actor, action, which)
         if job is None:
             return self.done(self.path, "Nothing matches any more.", "info")
-        return self.done(f"/jobs/{job}", f"What was chosen is {_DONE[action]}.")
+        return self.done(f"/jobs/{job}", f"What was chosen is being {_DONE[action]}.", "info")
 
     def _chosen(self) -> list[int] | FailureQuery:
         """Return the ids of the boxes, or the filter where all that match are meant."""
@@ -158,9 +162,10 @@ class FailureScreen(Screen):
             typed = {name[2:]: value for name, value in request.form.items() if name[:2] == "f."}
             view = self.listing.view(typed, self.path, FailureQuery, self.fixed())
             if view.problems:
-                raise Invalid([])
+                raise Invalid([Fault("", problem) for problem in view.problems])
             return view.query
-        return [int(one) for one in request.form.getlist("row") if one.isdigit()]
+        typed_ids = [one for one in request.form.getlist("row") if _ID.fullmatch(one)]
+        return [number for one in typed_ids if (number := int(one)) <= MAX_ID]
 
 
 def title_of(one: FailureDocument) -> str:

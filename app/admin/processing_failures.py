@@ -8,14 +8,14 @@ from typing import ClassVar, cast
 from flask import request
 
 from app.admin.failure_shared import DIRECTIONS, STATES, FailureScreen
-from app.pages.filters import Choice, Period, Text
+from app.pages.filters import Choice, Period, Text, Whole
 from app.pages.lists import Column, Empty, Listing
 from app.pages.screen import route
 from app.services.reading.failure_groups import By, groups
 
 GROUPS = (("", "Each"), ("message", "Message"), ("code", "Code"), ("integration", "Integration"))
 # The filter that shows a group.
-_PARAMETER = {"message": "message", "code": "errorCode", "integration": "integration"}
+_PARAMETER = {"message": "wholeMessage", "code": "errorCode", "integration": "integration"}
 
 
 class ProcessingFailures(FailureScreen):
@@ -38,6 +38,7 @@ class ProcessingFailures(FailureScreen):
             Text("entityId", "Entity id"),
             Text("errorCode", "Error code"),
             Text("message", "Error message"),
+            Whole(),
             Text("integration", "Integration"),
             Choice("direction", "Direction", DIRECTIONS),
             Choice(

@@ -16,6 +16,7 @@ from app.pages.forms import Form
 from app.pages.screen import UNPROCESSABLE, Answer, Screen, back, go, post, route, unsure
 from app.rendering.registration_words import registration_sentence
 from app.services import configuring, restoring, trial
+from app.services.named import merged
 from app.services.reading import deliveries, integration_of
 from app.services.reading.deliveries import DeliveryWithAttempts
 from app.services.reading.integration_of import Found
@@ -114,7 +115,10 @@ class Registrations(Screen):
         """Return what `work` returns, or None and the form with what was refused."""
         form = self._saved(found)
         try:
-            return work(parse(RegistrationBody, shape.read(form, request.form))), form
+            # What the form hides stays as it is.
+            current = found.registered or found.former or {}
+            typed = merged(current, shape.read(form, request.form))
+            return work(parse(RegistrationBody, typed)), form
         except Invalid as error:
             return None, shape.typed_again(form, request.form).with_faults(error.faults)
         except Conflict as error:

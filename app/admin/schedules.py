@@ -117,7 +117,7 @@ class Schedules(Screen):
             return self._form(form, None), UNPROCESSABLE
         return self.done(self.path, f"The schedule {saved.document['name']} was made.")
 
-    @route("/<name:name>/edit", Role.ADMIN)
+    @route("/-/edit/<name:name>", Role.ADMIN)
     def edit(self, name: str) -> str:
         """Show the form of a schedule."""
         document = configuring.get(SCHEDULES, self.site, name).document
@@ -125,7 +125,7 @@ class Schedules(Screen):
         how = replace(form["/how"], value=CRON if document["cron"] else INTERVAL)
         return self._form(Form({**form.fields, "/how": how}), document)
 
-    @post("/<name:name>/edit")
+    @post("/-/edit/<name:name>")
     def update(self, name: str) -> Answer:
         """Change a schedule; new times hold at once."""
         document = configuring.get(SCHEDULES, self.site, name).document
@@ -141,7 +141,7 @@ class Schedules(Screen):
             return self._form(form, document), UNPROCESSABLE
         return self.done(self.path, f"The schedule {saved.document['name']} was saved.")
 
-    @post("/<name:name>/delete")
+    @post("/-/delete/<name:name>")
     def delete(self, name: str) -> Answer:
         """Delete a schedule that is not in use."""
         asked = unsure(f"The schedule {name} will be deleted.", "Delete")
@@ -150,7 +150,7 @@ class Schedules(Screen):
         configuring.delete(SCHEDULES, self.site, self.actor, name)
         return self.done(self.path, f"The schedule {name} was deleted.")
 
-    @post("/<name:name>/use")
+    @post("/-/use/<name:name>")
     def use(self, name: str) -> Response:
         """Let the job run by a schedule."""
         preferences.patch(self.site, self.actor, {preferences.SCHEDULE: name})

@@ -92,7 +92,7 @@ class SystemForm(Screen):
         form, kind, saved = self._saved(name)
         return self._show(form, kind, saved)
 
-    @post("/<name:name>/check", Role.OPERATOR)
+    @post("/-/check/<name:name>", Role.OPERATOR)
     def check(self, name: str) -> Answer:
         """Connect to a system as it is saved, and show what was found."""
         form, kind, saved = self._saved(name)

@@ -65,15 +65,15 @@ class Systems(Screen):
             uses=uses,
         )
 
-    @route("/<name:name>/used")
+    @route("/-/used/<name:name>")
     def used(self, name: str) -> str:
         """Show what uses a system."""
         return self._tab("admin/system_used.html", name, "used")
 
-    @route("/<name:name>/deliveries")
+    @route("/-/deliveries/<name:name>")
     def recent(self, name: str) -> str:
         """Show the deliveries through a system, newest first."""
-        path = f"{self.path}{quoted(name)}/deliveries"
+        path = f"{self.path}-/deliveries/{quoted(name)}"
         view = RECENT.view(request.args, path, DeliveryQuery, {"system": name})
         page = deliveries.page(self.site, view.query)
         last = {one.id: _last_attempt(deliveries.one(self.site, one.id)) for one in page.items}
@@ -88,17 +88,17 @@ class Systems(Screen):
             words=delivery_words,
         )
 
-    @route("/<name:name>/history")
+    @route("/-/history/<name:name>")
     def history(self, name: str) -> str:
         """Show who changed what of a system."""
-        path = f"{self.path}{quoted(name)}/history"
+        path = f"{self.path}-/history/{quoted(name)}"
         view = HISTORY.view(request.args, path, AuditQuery, {"kind": "system", "name": name})
         page = audit.page(self.site, view.query)
         return self._tab(
             "admin/system_history.html", name, "history", view=view, page=page, total=None
         )
 
-    @post("/<name:name>/test", Role.OPERATOR)
+    @post("/-/test/<name:name>", Role.OPERATOR)
     def test(self, name: str) -> Answer:
         """Send a test mail by the saved settings, and show how it goes.
 
@@ -118,7 +118,7 @@ class Systems(Screen):
             return self.done(url, f"The test mail was not sent. {_told(error.faults)}", "warning")
         return self.done(f"/tests/{number}?{urlencode({'back': url})}", "Sent to the queue.")
 
-    @post("/<name:name>/pause")
+    @post("/-/pause/<name:name>")
     def pause(self, name: str) -> Answer:
         """Keep what is for the system, or let it go again."""
         status = request.form.get("status", "")
@@ -126,7 +126,7 @@ class Systems(Screen):
         said = "is paused: what is for it is kept." if status == "paused" else "is running."
         return self.done(back(f"{self.path}{quoted(name)}"), f"{name} {said}")
 
-    @post("/<name:name>/delete")
+    @post("/-/delete/<name:name>")
     def delete(self, name: str) -> Answer:
         """Delete a system that nothing uses."""
         asked = unsure(f"The system {name} will be deleted.", "Delete")

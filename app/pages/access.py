@@ -11,11 +11,13 @@ from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, abort, current_app, g, redirect, request, session
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response
 
 from app.domain.people import Role
 from app.services import people, sessions
 from app.services.installation import installation
+from app.services.paging import MAX_ID
 from app.services.sessions import Visitor
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,8 +104,25 @@ def bind(app: Flask) -> None:
         PERMANENT_SESSION_LIFETIME=sessions.LONGEST,
         SESSION_REFRESH_EACH_REQUEST=False,
     )
+    app.url_map.converters["int"] = _IdConverter
     _csrf.init_app(app)
     app.before_request(_gate)
+
+
+class _IdConverter(IntegerConverter):
+    """Ids as the database has them; what is larger names nothing."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=MAX_ID)
+
+
+def _refuse_nul() -> None:
+    """No database can hold NUL, so what has one was typed by nobody and names nothing."""
+    if "\0" in request.path:
+        abort(404)
+    sent = (request.args, request.form) if request.method in CHANGING else (request.args,)
+    if any("\0" in value for one in sent for values in one.lists() for value in values[1]):
+        abort(400)
 
 
 def _gate() -> Response | None:
@@ -111,6 +130,7 @@ def _gate() -> Response | None:
     endpoint = request.endpoint
     if endpoint is None or endpoint.startswith(API) or endpoint in FILES:
         return None
+    _refuse_nul()
     role = _role(endpoint)
     if request.method in CHANGING:
         _csrf.protect()

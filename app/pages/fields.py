@@ -13,6 +13,7 @@ from pydantic import BaseModel
 Schema = Mapping[str, Any]
 _WHOLE = re.compile(r"[-+]?[0-9]{1,30}")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,30}(\.[0-9]{1,30})?")
+_GROUPED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+")
 _LONG = 1000
 _WORDS = {"none": "None", "starttls": "STARTTLS", "tls": "TLS"}
 YES, NO = "yes", "no"
@@ -106,7 +107,11 @@ class Field:
 
     def _read_text(self, text: str) -> Any:
         if self.kind == "number":
-            bare = text.strip().replace("\u202f", "").replace(",", "" if self.whole else ".")
+            bare = text.strip()
+            if self.whole and _GROUPED.fullmatch(bare):
+                bare = bare.replace(",", "")
+            elif not self.whole:
+                bare = bare.replace(",", ".")
             if _WHOLE.fullmatch(bare):
                 return int(bare)
             return float(bare) if _NUMBER.fullmatch(bare) and not self.whole else text
@@ -134,7 +139,7 @@ def shown(value: Any) -> str:
         return YES if value else NO
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def derive(shape: type[BaseModel], base: str = "", about: str | None = None) -> list[Field]:

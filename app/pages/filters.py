@@ -103,6 +103,24 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """A whole message, as a group has it: never typed, so it has no field, only a chip."""
+
+    title: str = "Exactly this message"
+    kind: str = "hidden"
+    names: Sequence[str] = ("wholeMessage",)
+
+    def read(self, args: Args) -> dict[str, str]:
+        """Return the message."""
+        return {name: args[name] for name in self.names if name in args}
+
+    def chip(self, args: Args) -> str | None:
+        """Return its beginning."""
+        value = args.get(self.names[0])
+        return f"{self.title}: {value[:60]}{'…' if len(value) > 60 else ''}" if value else None  # noqa: PLR2004 - of a chip
+
+
+@dataclass(frozen=True)
 class Period:
     """The last n hours, days, weeks or months (1 to 99), or from `since` until `until`."""
 

@@ -110,7 +110,22 @@ def filled(form: Form, document: Mapping[str, Any] | None, systems: Sequence[str
         form = form.changed(pointer, value=YES if apart else NO)
         stored = settings["global"]["noActivityMinutes"]
         form = form.changed(f"/{one}/global/noActivityMinutes", choices=_silences(stored))
-    return form.with_values(document) if document is not None else form
+    return form if document is None else form.with_values(_spelled_out(document))
+
+
+def _spelled_out(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return it with the recipients that a processing failure has: null means those of global."""
+    whole = dict(document)
+    for one in (FORWARD, BACKWARD):
+        settings = document.get(one)
+        if settings is None:
+            continue
+        apart = dict(settings["processing"])
+        for name in ("recipients", "cc"):
+            if apart[name] is None:
+                apart[name] = settings[name]
+        whole[one] = {**settings, "processing": apart}
+    return whole
 
 
 def read(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
@@ -120,7 +135,9 @@ def read(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
         settings = document.get(one)
         if settings is None:
             continue
-        settings.get("processing", {}).pop("others", None)
+        processing = settings.get("processing", {})
+        if not processing.pop("others", True):
+            processing |= {"recipients": None, "cc": None}
         block = settings.get("global", {})
         silent = block.get("noActivityMinutes")
         if isinstance(silent, str) and silent.isascii() and silent.isdigit():

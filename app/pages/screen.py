@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
-from flask import Blueprint, flash, redirect, render_template, request
+from flask import Blueprint, flash, g, redirect, render_template, request
 from flask_admin import BaseView, expose
 from werkzeug.wrappers import Response
 
@@ -98,6 +98,7 @@ class Screen(BaseView):  # type: ignore[misc] # it comes without types
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run a route; what our services refuse becomes a page of our own."""
+        g.screen = self
         try:
             return fn(self, *args, **kwargs)
         except TocsinError as error:
@@ -136,7 +137,15 @@ def unsure(question: str, yes: str) -> str | None:
     if request.form.get("sure"):
         return None
     sent = [(k, v) for k, v in request.form.items(multi=True) if k not in {"csrf_token", "sure"}]
-    return render_template("shell/sure.html", question=question, yes=yes, sent=sent)
+    here = g.screen
+    return render_template(
+        "shell/sure.html",
+        question=question,
+        yes=yes,
+        sent=sent,
+        screen=here,
+        back=back(here.path),
+    )
 
 
 def go(url: str) -> Response:
@@ -157,4 +166,6 @@ def refused(error: TocsinError) -> tuple[str, int]:
     """Return the page that says why something was not done, with its status."""
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), 400)
     uses = error.used_by if isinstance(error, InUse) else ()
-    return render_template("shell/refused.html", status=status, error=error, uses=uses), status
+    return render_template(
+        "shell/refused.html", status=status, error=error, uses=uses, screen=g.screen
+    ), status

@@ -134,7 +134,11 @@ const sent = async (form, submitter) => {
   const target = submitter?.getAttribute("formaction") || form.getAttribute("action");
   const html = await answered(form, submitter, target);
   if (html === null) return true;
-  shownIn(html, target);
+  if (!shownIn(html, target)) {
+    // Signed out meanwhile, or an error of the server: its page tells more.
+    location.href = target;
+    return false;
+  }
   $("#dialog-body [data-focus]")?.focus();
   return false;
 };
@@ -175,11 +179,18 @@ document.addEventListener("submit", async (event) => {
   }
   form.dataset.sending = "yes";
   setTimeout(() => delete form.dataset.sending, 10000);
+  // What was confirmed was this one sending.
+  setTimeout(() => {
+    delete form.dataset.sure;
+    $("input[name=sure]", form)?.remove();
+  });
   const inDialog = form.closest("#dialog-body");
   if (inDialog || "stay" in form.dataset) {
     event.preventDefault();
     try {
       await (inDialog ? sent : stayed)(form, submitter);
+    } catch {
+      await ask("Not sent", "The server cannot be reached. Nothing was changed; try again.", "OK");
     } finally {
       delete form.dataset.sending;
     }
@@ -199,7 +210,13 @@ const counted = () => {
   const count = $("[data-chosen]", bar);
   if (count) count.textContent = `${chosen.length} selected`;
   const every = $("[data-every]", bar);
-  if (every) every.hidden = boxes.length === 0 || chosen.length < boxes.length;
+  if (every) {
+    every.hidden = boxes.length === 0 || chosen.length < boxes.length;
+    const all = $("input", every);
+    if (all) all.disabled = every.hidden;
+    if (all && every.hidden) all.checked = false;
+    if (all?.checked && count) count.textContent = "All that match";
+  }
   const all = $("[data-all]");
   all.checked = chosen.length > 0 && chosen.length === boxes.length;
   all.indeterminate = chosen.length > 0 && chosen.length < boxes.length;
@@ -208,7 +225,7 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-all]")) {
     for (const box of $$("#list tbody input[name=row]")) box.checked = event.target.checked;
   }
-  if (event.target.matches("[data-all], input[name=row]")) counted();
+  if (event.target.matches("[data-all], input[name=row], [data-every] input")) counted();
 });
 
 // Copying: over plain http there is no clipboard API.

@@ -14,10 +14,12 @@ _TIME = ["last_logged_at", "id"]
 
 
 def upgrade() -> None:
-    for name in ("kind", "direction", "state"):
+    for name in ("kind", "direction"):
         op.create_index(f"failures_{name}", "failures", [name, *_TIME])
     for name, column in (("code", "error_code"), ("entity", "entity_id")):
         _partial_index(f"failures_{name}", "failures", [column, *_TIME], f"{column} IS NOT NULL")
+    _partial_index("failures_still", "failures", _TIME, "state = 'open'")
+    _partial_index("failures_resolved", "failures", _TIME, "state = 'resolved'")
     _partial_index("failures_told", "failures", _TIME, "notified_at IS NOT NULL")
     _partial_index("failures_untold", "failures", _TIME, "notified_at IS NULL")
     op.create_index("deliveries_system", "deliveries", ["system_id", "id"])

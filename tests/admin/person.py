@@ -9,6 +9,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app.domain.people import Role
+from app.services import job_work, processes
+from app.services.installation import Installation
 from tests.web.helpers import drawable, signed_in, token
 
 
@@ -39,6 +41,11 @@ class Person:
         answer = self.post(path, **fields)
         assert answer.status_code == 303, words(answer)
         return self.text(answer.headers["Location"])
+
+
+def finish_jobs(site: Installation) -> None:
+    """Do what a busy machine has left of the jobs, as a worker does."""
+    job_work.run_queued(site, processes.register(site, "worker"), lambda: True)
 
 
 def words(answer: TestResponse) -> str:

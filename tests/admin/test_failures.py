@@ -8,7 +8,7 @@ import pytest
 
 from app.models import Failure
 from app.services.installation import Installation
-from tests.admin.person import Person, words
+from tests.admin.person import Person, finish_jobs, words
 from tests.services.makers import set_up
 from tests.services.spine import report, rows
 
@@ -72,6 +72,7 @@ def test_the_selected_are_changed_after_a_question(
     answer = operator.post("/failures/processing/bulk", **chosen, sure="yes")
 
     assert answer.headers["Location"].startswith("/jobs/")
+    finish_jobs(site)
     assert len(rows(site, Failure)) == left
 
 
@@ -80,6 +81,7 @@ def test_all_that_match_are_those_of_the_filter(site: Installation, operator: Pe
 
     every = {"do": "delete", "every": "yes", "sure": "yes", "f.entityId": "E-1"}
     operator.client.post("/failures/processing/bulk", data={**every, "csrf_token": operator.token})
+    finish_jobs(site)
 
     assert [row.entity_id for row in rows(site, Failure)] == [None, "E-0", "E-2"]
 

@@ -16,7 +16,7 @@ def test_a_schedule_is_made_used_and_named_as_in_use(site: Installation, admin: 
     assert "The schedule Often was made." in said
     assert "Every 20 minutes" in said
 
-    admin.done("/schedules/Often/use")
+    admin.done("/schedules/-/use/Often")
 
     assert preferences.get(site).document["postNotificationSchedule"] == "Often"
     assert "Often in use" in admin.text("/schedules/")
@@ -42,7 +42,7 @@ def test_a_cron_line_takes_the_place_of_an_interval(admin: Person) -> None:
     admin.done("/schedules/new", **INTERVAL)
 
     said = admin.done(
-        "/schedules/Often/edit", name="Often", how="cron", cron="0 8 * * MON-FRI", zone="UTC"
+        "/schedules/-/edit/Often", name="Often", how="cron", cron="0 8 * * MON-FRI", zone="UTC"
     )
 
     assert "Every 20 minutes" not in said
@@ -51,18 +51,18 @@ def test_a_cron_line_takes_the_place_of_an_interval(admin: Person) -> None:
 def test_deleting_asks_first_and_is_refused_while_in_use(admin: Person) -> None:
     admin.done("/schedules/new", **INTERVAL)
 
-    asked = admin.post("/schedules/Often/delete")
+    asked = admin.post("/schedules/-/delete/Often")
     assert asked.status_code == 200
     assert "The schedule Often will be deleted." in words(asked)
     assert "Often" in admin.text("/schedules/")
-    assert "was deleted" in admin.done("/schedules/Often/delete", sure="yes")
+    assert "was deleted" in admin.done("/schedules/-/delete/Often", sure="yes")
 
-    used = admin.post("/schedules/30 Minute Schedule/delete", sure="yes")
+    used = admin.post("/schedules/-/delete/30 Minute Schedule", sure="yes")
     assert used.status_code == 409
 
 
 def test_on_demand_warns_that_mail_waits(admin: Person) -> None:
-    assert "pending mail waits" in admin.done("/schedules/On Demand/use")
+    assert "pending mail waits" in admin.done("/schedules/-/use/On Demand")
 
 
 def test_pause_is_told_on_every_page(admin: Person) -> None:
@@ -71,7 +71,9 @@ def test_pause_is_told_on_every_page(admin: Person) -> None:
     assert "Sending is paused" in admin.text("/deliveries/")
 
 
-@pytest.mark.parametrize("path", ["/schedules/new", "/schedules/pause", "/schedules/On Demand/use"])
+@pytest.mark.parametrize(
+    "path", ["/schedules/new", "/schedules/pause", "/schedules/-/use/On Demand"]
+)
 def test_an_operator_changes_no_schedule(operator: Person, path: str) -> None:
     assert operator.post(path, **INTERVAL).status_code == 403
 

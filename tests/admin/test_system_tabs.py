@@ -37,10 +37,10 @@ def test_without_to_email_id_a_test_goes_to_the_address_that_is_given(admin: Per
     admin.done("/systems/new", **RELAY)
 
     assert 'name="to" value="admin@example.com"' in admin.get("/systems/Relay").text
-    sent = admin.post("/systems/Relay/test", to="me@example.org")
+    sent = admin.post("/systems/-/test/Relay", to="me@example.org")
     number = sent.headers["Location"].partition("?")[0].rpartition("/")[2]
     assert "me@example.org" in admin.text(f"/deliveries/{number}")
-    wrong = admin.done("/systems/Relay/test", to="nobody")
+    wrong = admin.done("/systems/-/test/Relay", to="nobody")
     assert "The test mail was not sent. To Email-Id 'nobody' is not" in wrong
 
 
@@ -82,12 +82,13 @@ def test_the_pages_of_a_name_with_slashes_and_signs_link_each_other(
     url = f"/systems/{quote(ODD, safe='')}"
     assert admin.post("/systems/new", **{**RELAY, "name": ODD}).headers["Location"] == url
 
-    for tab in ("", "/used", "/deliveries", "/history"):
-        page = admin.get(url + tab)
+    name = quote(ODD, safe="")
+    for tab in (url, *(f"/systems/-/{tab}/{name}" for tab in ("used", "deliveries", "history"))):
+        page = admin.get(tab)
         assert page.status_code == 200
         assert f"<h1>{ODD}</h1>" in page.text
-    assert "What to do:" in words(admin.post(f"{url}/check"))
-    result = admin.get(admin.post(f"{url}/test").headers["Location"]).text
+    assert "What to do:" in words(admin.post(f"/systems/-/check/{name}"))
+    result = admin.get(admin.post(f"/systems/-/test/{name}").headers["Location"]).text
     assert f'href="{url}"' in result
 
 
@@ -102,15 +103,15 @@ def test_the_uses_of_a_system_are_counted_and_linked(site: Installation, admin: 
     configuring.create(SYSTEMS, site, "test", parse(SystemBody, other))
     preferences.patch(site, "test", {"smtpSystemForNotification": "Relay"})
 
-    assert "will be deleted" in words(admin.post("/systems/Relay/delete"))
-    refused = admin.post("/systems/Relay/delete", sure="yes")
+    assert "will be deleted" in words(admin.post("/systems/-/delete/Relay"))
+    refused = admin.post("/systems/-/delete/Relay", sure="yes")
 
     assert refused.status_code == 409
     assert "fallback of Other, Tocsin" in admin.text("/systems/")
-    used = admin.get("/systems/Relay/used").text
+    used = admin.get("/systems/-/used/Relay").text
     assert 'href="/systems/Other"' in used
     assert 'href="/tocsin/"' in used
-    assert "was deleted" in admin.done("/systems/Other/delete", sure="yes")
+    assert "was deleted" in admin.done("/systems/-/delete/Other", sure="yes")
 
 
 def test_after_saving_the_browser_goes_back_to_a_local_page_only(admin: Person) -> None:
@@ -125,7 +126,7 @@ def test_what_was_changed_stands_in_the_history(admin: Person) -> None:
     admin.done("/systems/new", **RELAY)
     admin.done("/systems/Relay", **{**RELAY, "options__port": "2525"})
 
-    said = admin.text("/systems/Relay/history")
+    said = admin.text("/systems/-/history/Relay")
 
     assert "options.port : 9 → 2525" in said
     assert "admin@example.com" in said
@@ -137,10 +138,10 @@ def test_a_viewer_changes_nothing_and_an_operator_checks_what_is_saved(
     admin.done("/systems/new", **RELAY)
 
     assert "Relay" in viewer.text("/systems/")
-    for path in ("/systems/Relay", "/systems/Relay/test", "/systems/Relay/check", "/tocsin/"):
+    for path in ("/systems/Relay", "/systems/-/test/Relay", "/systems/-/check/Relay", "/tocsin/"):
         assert viewer.post(path, **RELAY).status_code == 403
     assert viewer.get("/systems/new?kind=smtp").status_code == 403
-    assert "What to do:" in words(operator.post("/systems/Relay/check"))
+    assert "What to do:" in words(operator.post("/systems/-/check/Relay"))
     assert operator.post("/systems/Relay", **RELAY, do="check").status_code == 403
 
 

@@ -35,7 +35,7 @@ def test_a_system_is_made_and_its_password_is_in_no_answer(
 
     assert "Mail was saved." in said
     assert document(site)["secrets"] == {"password": {"set": True, "setAt": _any(site)}}
-    for path in ("/systems/Mail", "/systems/Mail/history", "/audit-log/", "/systems/"):
+    for path in ("/systems/Mail", "/systems/-/history/Mail", "/audit-log/", "/systems/"):
         assert PASSWORD not in admin.get(path).text
     assert PASSWORD not in str(audited(site))
 
@@ -93,7 +93,9 @@ def test_a_name_may_hold_what_urls_may_not(site: Installation, admin: Person, na
     said = admin.done("/systems/new", **{**FORM, "name": name})
 
     assert f"{name} was saved." in said
-    assert "is paused" in admin.done(f"/systems/{quoted(name)}/pause", status="paused", sure="yes")
+    assert "is paused" in admin.done(
+        f"/systems/-/pause/{quoted(name)}", status="paused", sure="yes"
+    )
 
 
 def test_renaming_is_one_change(site: Installation, admin: Person) -> None:
@@ -118,7 +120,7 @@ def test_a_name_that_is_taken_is_refused_with_the_typed_values(admin: Person) ->
 def test_deleting_what_is_used_names_its_users(site: Installation, admin: Person) -> None:
     set_up(site)
 
-    answer = admin.post("/systems/Mail/delete", sure="yes")
+    answer = admin.post("/systems/-/delete/Mail", sure="yes")
 
     assert answer.status_code == 409
     assert "registration: jira" in words(answer)
@@ -156,9 +158,14 @@ def test_operators_change_no_system_and_test_saved_ones(
     put_system(site, options={**NO_LOGIN, "toEmail": "me@corp.example"})
 
     assert operator.get("/systems/Mail").status_code == 200
-    for path in ("/systems/new", "/systems/Mail", "/systems/Mail/pause", "/systems/Mail/delete"):
+    for path in (
+        "/systems/new",
+        "/systems/Mail",
+        "/systems/-/pause/Mail",
+        "/systems/-/delete/Mail",
+    ):
         assert operator.post(path, **FORM).status_code == 403
-    assert operator.post("/systems/Mail/test").status_code == 303
+    assert operator.post("/systems/-/test/Mail").status_code == 303
 
 
 def test_the_built_in_system_chooses_the_schedule(site: Installation, admin: Person) -> None:

@@ -7,16 +7,17 @@ finds, newest first. SQLite would not know which one to take; PostgreSQL counts,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Connection, and_, exists, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, select, text
 
 from app.domain.kinds import Direction, ErrorType, FailureState, IntegrationStatus, Kind
 from app.models import Failure, IntegrationDirection
 from app.services import search
 from app.services.paging import Flag, MomentFilter, PageQuery, TextFilter
 from app.services.reading.selecting import integration_id, plain
+from app.shapes import text as text_of
 
 
 class FailureQuery(PageQuery):
@@ -34,6 +35,9 @@ class FailureQuery(PageQuery):
     state: FailureState | None = None
     notified: Flag = Field(None, description="Whether a mail that tells it was sent.")
     message: TextFilter | None = Field(None, description="Text in the message.")
+    whole_message: Annotated[str, text_of(4_000)] | None = Field(
+        None, description="The message itself, as a group of failures has it."
+    )
     q: TextFilter | None = Field(None, description="Text in message, code, entity or project.")
     since: MomentFilter | None = Field(None, description="Last logged at this time or later.")
     until: MomentFilter | None = Field(None, description="Last logged before this time.")
@@ -54,7 +58,7 @@ def conditions(
     leader = given[0] if given and led else None
     free = connection.dialect.name != "sqlite"
     found = [_condition(name, wanted, free or name == leader) for name in given]
-    return found + list(_times(wanted, led))
+    return found + list(_whole(wanted)) + list(_times(wanted, led))
 
 
 def _condition(name: str, wanted: FailureQuery, leads: bool) -> ColumnElement[bool]:
@@ -64,6 +68,9 @@ def _condition(name: str, wanted: FailureQuery, leads: bool) -> ColumnElement[bo
     if name == "notified":
         sent = column if leads else plain(column)
         return sent.is_not(None) if value else sent.is_(None)
+    if name == "state" and leads:
+        # In the very words of its index.
+        return cast("ColumnElement[bool]", _STATES[value])
     if name == "error_type" and leads and value is ErrorType.OTHER:
         # Those, and no others, have no kind; so its index serves.
         return and_(Failure.kind.is_(None), column == asked)
@@ -73,6 +80,16 @@ def _condition(name: str, wanted: FailureQuery, leads: bool) -> ColumnElement[bo
 _COLUMNS: dict[str, Any] = {
     name: getattr(Failure, name) for name in _LEADERS if name not in ("integration", "notified")
 } | {"integration": Failure.integration_id, "notified": Failure.notified_at}
+
+
+_STATES: dict[FailureState, Any] = {
+    state: text(f"failures.state = '{state}'") for state in FailureState
+}
+
+
+def _whole(wanted: FailureQuery) -> Iterator[ColumnElement[bool]]:
+    if wanted.whole_message is not None:
+        yield Failure.message == wanted.whole_message
 
 
 def _times(wanted: FailureQuery, led: bool) -> Iterator[ColumnElement[bool]]:

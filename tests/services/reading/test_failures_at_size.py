@@ -206,7 +206,7 @@ INDEXES = {
     "kind": ("failures_kind", {"kind": "processing"}),
     "other": ("failures_kind", {"errorType": "other"}),
     "direction": ("failures_direction", {"direction": "backward", "kind": "global"}),
-    "state": ("failures_state", {"state": "resolved", "kind": "global"}),
+    "state": ("failures_resolved", {"state": "resolved", "kind": "global"}),
     "code": ("failures_code", {"errorCode": "E", "kind": "global", "errorType": "integration"}),
     "entity": ("failures_entity", {"entityId": "E", "kind": "global"}),
     "told": ("failures_told", {"notified": "true", "kind": "global"}),

@@ -1,0 +1,152 @@
+"""An installation full of hostile texts: in all that people type and that reports bring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from urllib.parse import quote, urljoin, urlsplit
+
+from playwright.sync_api import Page
+
+from tests.harness.client import Api
+from tests.harness.fixtures import ON_DEMAND
+from tests.harness.waiting import eventually
+
+PAYLOADS = (
+    "<script>alert(1)</script>",
+    '"><img src=//evil.example/x onerror=alert(1)>',
+    "javascript:alert(1)",
+    "'-alert(1)-'",
+    "{{7*7}}",
+    "</textarea><svg onload=alert(1)>",
+    "https://evil.example/",
+    '" onfocus=alert(1) autofocus style="x',
+)
+# Where `next` and `back` would like to lead.
+AWAY = (
+    "//evil.example/",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "https:evil.example",
+    "https://evil.example/",
+    "/\t/evil.example",
+    "/%09/evil.example",
+    "///evil.example",
+    "javascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    " //evil.example",
+)
+LINKS = frozenset({"href", "src", "action", "formaction", "data-poll-url", "xlink:href", "content"})
+MAIL = PAYLOADS[0]
+
+
+def named(text: str) -> str:
+    """Return a text as one part of a path."""
+    return quote(text, safe="")
+
+
+def fill(api: Api) -> Mapping[str, str]:
+    """Fill an empty installation; return what the paths of tests/browser/routes.py need."""
+    api.set(postNotificationSchedule=ON_DEMAND)
+    for number, text in enumerate(PAYLOADS):
+        _system(api, text)
+        api.put(f"/schedules/{named(text)}", {"every": {"n": number + 1, "unit": "hours"}})
+        _integration(api, text)
+    first = PAYLOADS[0]
+    block = {"recipients": ["ops@example.com"], "subjectPrefix": first}
+    bulk = {"system": MAIL, "forward": block}
+    keys = list(PAYLOADS)
+    api.sure("POST", "/registrations/bulk", {"integrations": keys, "registration": bulk}).of(200)
+    api.run_pass()
+    waiting = eventually("a mail that waits", lambda: api.items("/deliveries"))
+    failures = api.items("/failures")
+    return {
+        "delivery": str(waiting[0]["id"]),
+        "schedule": named(first),
+        "integration": named(first),
+        "integration_id": str(api.get(f"/integrations/{named(first)}")["id"]),
+        "job": str(api.items("/jobs")[0]["id"]),
+        "failure": str(failures[0]["id"]),
+        "system": named(MAIL),
+    }
+
+
+def _system(api: Api, text: str) -> None:
+    # Nothing listens there: mail waits, and Tocsin's own errors tell of it.
+    options = {"server": "127.0.0.1", "port": 9, "encryption": "none", "timeout": 10}
+    options |= {"authenticationRequired": False, "senderEmail": "tocsin@example.com"}
+    api.put(f"/systems/{named(text)}", {"kind": "smtp", "options": options})
+
+
+def _integration(api: Api, text: str) -> None:
+    key = named(text)
+    api.put(f"/integrations/{key}", {"name": text, "system1": text, "system2": text})
+    forward = {"recipients": ["ops@example.com"], "global": {"immediately": True}}
+    forward |= {"subjectPrefix": text, "processing": {"beforeMaxRetries": True}}
+    api.put(f"/registrations/{key}", {"system": text, "forward": forward})
+    common = {"errorCode": text, "message": text, "trace": f"{text}\n  at {text}"}
+    api.fail(key, **common)
+    about = {"entityType": text, "entityId": text, "project": text}
+    api.fail(key, kind="processing", **about, **common)
+
+
+def fill_forms(page: Page) -> None:
+    """Make the users and API keys, for which there is no API, by their forms."""
+    for number, text in enumerate(PAYLOADS):
+        page.goto("/users/new")
+        page.fill("main [name=email]", f"person{number}@example.org")
+        page.fill("main [name=name]", text)
+        page.fill("main [name=password]", "twelve or more letters")
+        _send(page)
+        page.goto("/api-keys/new")
+        page.fill("main [name=name]", text)
+        page.fill("main [name=integration]", text)
+        _send(page)
+        page.goto("/account")
+        page.fill("main [name=name]", text)
+        _send(page)
+
+
+def _send(page: Page) -> None:
+    with page.expect_navigation():
+        page.locator("main form button.btn-primary").first.click()
+
+
+class Attributes(HTMLParser):
+    """Collects from an answer, before any script ran, what must come from no data."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self.problems: list[str] = []
+        self._host, self._scripts = host, 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Judge the attributes of one element."""
+        given = dict(attrs)
+        if tag == "script" and not (given.get("src") or "").startswith("/"):
+            self.problems.append(f"an inline script, or one of elsewhere: {attrs}")
+        for name, value in attrs:
+            if name.startswith("on") or name in ("style", "srcdoc"):
+                self.problems.append(f"<{tag} {name}={value!r}>")
+            if name in LINKS - {"content"} and leads_away(value or "", self._host):
+                self.problems.append(f"<{tag} {name}={value!r}> leads away")
+
+
+def leads_away(target: str, host: str) -> bool:
+    """Whether a browser at `host` would leave it, or run a script, for `target`."""
+    seen = target.strip().replace("\\", "/")
+    for char in "\t\r\n":
+        seen = seen.replace(char, "")
+    parts = urlsplit(urljoin(host + "/", seen))
+    bare_scheme = parts.scheme in ("http", "https") and seen.lower().startswith(("http:", "https:"))
+    local = f"{parts.scheme}://{parts.netloc}" == host and not (
+        bare_scheme and not seen.startswith(host)
+    )
+    return not local or seen.startswith("//")
+
+
+def bad_attributes(html: str, host: str) -> list[str]:
+    """Return what in an answer would run, style or lead away."""
+    parser = Attributes(host)
+    parser.feed(html)
+    return parser.problems
