@@ -67,7 +67,9 @@ def _keys(connection: Connection, wanted: FailureQuery) -> tuple[list[Key], Key 
     if not (wanted.q or wanted.message or wanted.integration_status):
         query: Select[Any] = select(*ORDER).where(*conditions(connection, wanted))
         return _read(connection, newest_first(query, wanted, ORDER)), None
-    walked, looked = _walk(connection, wanted, SHORT_WALK)
+    typed = bool(wanted.q or wanted.message)
+    short = SHORT_WALK if typed else max(SHORT_WALK, 3 * wanted.limit)
+    walked, looked = _walk(connection, wanted, short)
     if looked is None or len(walked) > wanted.limit:
         return walked, None
     ids = _candidates(connection, wanted)
@@ -140,15 +142,27 @@ def _of_integrations(connection: Connection, wanted: FailureQuery) -> list[int]:
         beside = rows.lateral()
         query = select(beside.c.id).select_from(Integration).join(beside, true())
         return list(connection.scalars(query.where(of_status(status, Integration.id))))
-    mine_newest = rows.scalar_subquery()
-    of = of_status(status)
-    query = select(Failure.id).select_from(Integration).join(Failure, Failure.id.in_(mine_newest))
-    return list(connection.scalars(query.where(of)))
+    # They are few, or the walk had found them: all rows of theirs are sorted.
+    whose = Failure.integration_id.in_(
+        select(Integration.id).where(of_status(status, Integration.id))
+    )
+    mine_only = conditions(connection, mine, led=False)
+    query = _sorted(select(Failure.id).where(whose, *mine_only), wanted)
+    return list(connection.scalars(query))
 
 
 def count(connection: Connection, wanted: FailureQuery, cap: int) -> int:
     """Return how many rows there are, at most `cap` + 1."""
     if not (wanted.q or wanted.message or wanted.integration_status):
-        some = select(Failure.id).where(*conditions(connection, wanted)).limit(cap + 1)
-        return connection.scalar(select(func.count()).select_from(some.subquery())) or 0
+        return _counted(connection, conditions(connection, wanted), cap)
+    if wanted.integration_status and not (wanted.q or wanted.message):
+        # Nothing is ordered, so the rows of each integration are counted along its index.
+        of = of_status(wanted.integration_status, Integration.id)
+        whose = Failure.integration_id.in_(select(Integration.id).where(of))
+        return _counted(connection, [whose, *conditions(connection, wanted, led=False)], cap)
     return len(first(connection, wanted, cap))
+
+
+def _counted(connection: Connection, asked: list[ColumnElement[bool]], cap: int) -> int:
+    some = select(Failure.id).where(*asked).limit(cap + 1).subquery()
+    return connection.scalar(select(func.count()).select_from(some)) or 0
