@@ -38,7 +38,7 @@ class IntegrationDirection(Model):
     `count` is the number of consecutive global failures, `episode` grows by one with each episode
     and `episode_since` is set while one is open. `told_delivery_id` is the last mail decided in it,
     `silent_episode` the last one in which silence was decided. `decisions` holds the current answer
-    for inactivity and for recovery.
+    for inactivity and for recovery. `cycle_*` are its last run (domain/cycle.py).
     """
 
     __tablename__ = "directions"
@@ -58,3 +58,6 @@ class IntegrationDirection(Model):
     told_delivery_id: Mapped[MaybeId]
     silent_episode: Mapped[int | None]
     decisions: Mapped[MaybeDocument]
+    cycle_id: Mapped[str | None] = mapped_column(String(255))
+    cycle_since: Mapped[MaybeTime]
+    cycle_ended_at: Mapped[MaybeTime]

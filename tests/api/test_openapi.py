@@ -83,7 +83,7 @@ def test_the_filters_of_a_list_are_described_with_their_choices(document: dict[s
     found = {one["name"]: one["schema"] for one in operation["parameters"]}
     assert set(found) == set(
         "limit cursor kind errorType integration integrationStatus direction errorCode entityId "
-        "state notified message wholeMessage q since until".split()
+        "state notified message wholeMessage q lastCycle since until hasErrorCode".split()
     )
     assert found["state"]["enum"] == ["open", "resolved"]
     assert found["limit"] == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from app.clock import utc_now
 from app.models import Failure
@@ -228,3 +228,46 @@ def test_times_are_answered_in_utc_and_reports_from_the_future_count_as_now(
     document = client.get(f"/api/v1/failures/{failure}").get_json()
     assert document["lastLoggedAt"].endswith("Z")
     assert document["lastLoggedAt"] < ahead.isoformat()
+
+
+def test_the_last_cycle_is_what_was_logged_since_the_last_run_began(client: FlaskClient) -> None:
+    def entity(number: int, cycle: str, **more: Any) -> str:
+        return reported(
+            client, kind="processing", entityId=str(number), cycleId=cycle, **more
+        )  # fmt: skip
+
+    day = "2026-11-03T{}:00Z"
+    old = entity(1, "a", occurredAt=day.format("10:00"))
+    ran = {"direction": "forward", "cycleId": "a", "occurredAt": day.format("10:05")}
+    assert client.post("/api/v1/integrations/erp/activity", json=ran).status_code == 202
+    new = [
+        entity(2, "b", occurredAt=day.format("11:00")),
+        entity(3, "b", occurredAt=day.format("11:01")),
+    ]
+    again = reported(client, "crm", occurredAt=day.format("09:00"))
+
+    assert _ids(client, lastCycle="true") == [new[1], new[0], again]
+    assert _ids(client, lastCycle="true", integration="erp", entityId="3") == [new[1]]
+    assert _ids(client, lastCycle="true", limit=1) == [new[1]]
+    assert _ids(client, lastCycle="false") == [old]
+
+
+def test_the_last_cycle_is_found_behind_many_newer_failures(
+    client: FlaskClient, site: Installation
+) -> None:
+    quiet = reported(client, "quiet", occurredAt="2026-01-01T10:00:00Z")
+    with site.store.writing() as connection:
+        template = dict(connection.execute(select(Failure.__table__)).mappings().one())
+    later = utc_now()
+    copies = [
+        template
+        | {"id": None, "identity": number.to_bytes(32), "last_logged_at": later}
+        | {"direction_id": 10**6, "integration_id": 10**6}
+        for number in range(2_100)
+    ]
+    for copy in copies:
+        del copy["id"]
+    with site.store.writing() as connection:
+        connection.execute(insert(Failure), copies)
+
+    assert _ids(client, lastCycle="true") == [quiet]

@@ -7,7 +7,7 @@ from datetime import datetime
 from app.domain.kinds import DeliveryKind, FailureState, Kind, Outcome, Why
 from app.domain.notifying import Decision
 from app.domain.silence import Ended, decide_recovery, is_silent
-from app.services.intake.apply import lines_of, passed
+from app.services.intake.apply import follow_cycle, lines_of, passed
 from app.services.intake.reports import ActivityBody, Report, ResolvedEntity
 from app.services.intake.rows import DeliveryRow, FailureRow, Lines, note
 from app.services.intake.state import Batch
@@ -25,6 +25,7 @@ def take_activity(batch: Batch, report: Report, body: ActivityBody) -> tuple[boo
     at = passed(batch, report, report.occurred_at)
     lines.dirty = True
     lines.last_activity_at = max(lines.last_activity_at or at, at)
+    follow_cycle(lines, body.cycle_id, at, ends=True)
     resolved = sum(_resolve(batch, report, lines.id, one) for one in body.resolved_entities)
     if _is_late(batch, lines, body.cycle_id, at):
         return False, resolved

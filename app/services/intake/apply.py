@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.domain.cycle import Cycle, follow
 from app.domain.identity import global_identity, processing_identity
 from app.domain.kinds import DeliveryKind, FailureState, Kind
 from app.domain.notifying import (
@@ -18,6 +19,8 @@ from app.domain.notifying import (
 from app.services.intake.reports import FailureBody, Report
 from app.services.intake.rows import DeliveryRow, FailureRow, Lines, note
 from app.services.intake.state import Batch
+
+_TIMES = "last_activity_at last_failure_at episode_since cycle_since cycle_ended_at".split()
 
 
 def identity(body: FailureBody, direction_id: int) -> bytes:
@@ -39,6 +42,7 @@ def take_failure(batch: Batch, report: Report, body: FailureBody) -> FailureRow:
     row.message, row.project, row.accessible = body.message, body.project, body.accessible
     row.entity_type, row.entity_id = body.entity_type, body.entity_id
     batch.opened(row)
+    follow_cycle(lines, body.cycle_id, at, ends=row.kind is Kind.GLOBAL)
     if row.kind is Kind.GLOBAL:
         _take_global(batch, lines, row, body, at)
     else:
@@ -49,10 +53,24 @@ def take_failure(batch: Batch, report: Report, body: FailureBody) -> FailureRow:
 def lines_of(batch: Batch, report: Report) -> Lines:
     """Return where the direction stands, its times within the clock."""
     lines = batch.directions[(report.integration_key, report.direction)]
-    for name in ("last_activity_at", "last_failure_at", "episode_since"):
+    for name in _TIMES:
         if at := getattr(lines, name):
             setattr(lines, name, passed(batch, report, at))
     return lines
+
+
+def follow_cycle(lines: Lines, cycle_id: str | None, at: datetime, *, ends: bool) -> None:
+    """Note which run of the direction a report belongs to; most change nothing."""
+    since = lines.cycle_since
+    last = None if since is None else Cycle(lines.cycle_id, since, lines.cycle_ended_at)
+    cycle = follow(last, cycle_id, at, ends=ends)
+    if cycle != last:
+        lines.cycle_id, lines.cycle_since, lines.cycle_ended_at = (
+            cycle.id,
+            cycle.since,
+            cycle.ended_at,
+        )
+        lines.dirty = True
 
 
 def passed(batch: Batch, report: Report, at: datetime) -> datetime:

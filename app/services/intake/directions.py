@@ -27,6 +27,9 @@ _STATE = (
     IntegrationDirection.told_delivery_id,
     IntegrationDirection.silent_episode,
     IntegrationDirection.decisions,
+    IntegrationDirection.cycle_id,
+    IntegrationDirection.cycle_since,
+    IntegrationDirection.cycle_ended_at,
 )
 # A statement of the hot path is built once: building one costs more than running it.
 _LINES = (

@@ -32,6 +32,9 @@ class Lines:
     told_delivery_id: int | None = None
     silent_episode: int | None = None
     decisions: dict[str, Any] | None = None
+    cycle_id: str | None = None
+    cycle_since: datetime | None = None
+    cycle_ended_at: datetime | None = None
     rules: Rules | None = None
     no_activity_minutes: int | None = None
     tell_recovery: bool = True

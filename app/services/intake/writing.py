@@ -29,7 +29,7 @@ _CHANGING = (
 _FIXED = "identity kind integration_id direction_id direction error_code first_logged_at".split()
 _LINES = (
     "last_activity_at last_failure_at count occurrences episode episode_since told_delivery_id "
-    "decisions"
+    "decisions cycle_id cycle_since cycle_ended_at"
 ).split()
 
 _JOINED = (

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, cast
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Connection, and_, exists, select, text
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, text
 
 from app.domain.kinds import Direction, ErrorType, FailureState, IntegrationStatus, Kind
 from app.models import Failure, IntegrationDirection
@@ -31,6 +31,7 @@ class FailureQuery(PageQuery):
     )
     direction: Direction | None = None
     error_code: TextFilter | None = None
+    has_error_code: Flag = None
     entity_id: TextFilter | None = None
     state: FailureState | None = None
     notified: Flag = Field(None, description="Whether a mail that tells it was sent.")
@@ -39,6 +40,9 @@ class FailureQuery(PageQuery):
         None, description="The message itself, as a group of failures has it."
     )
     q: TextFilter | None = Field(None, description="Text in message, code, entity or project.")
+    last_cycle: Flag = Field(
+        None, description="Whether it was logged in the last run of its direction."
+    )
     since: MomentFilter | None = Field(None, description="Last logged at this time or later.")
     until: MomentFilter | None = Field(None, description="Last logged before this time.")
 
@@ -104,6 +108,28 @@ def texts(wanted: FailureQuery) -> list[ColumnElement[bool]]:
     """Return what `wanted` asks of the text, literally and without an index."""
     found = [search.contains(wanted.q)] if wanted.q else []
     return found + ([search.contains(wanted.message, (Failure.message,))] if wanted.message else [])
+
+
+def extra(wanted: FailureQuery) -> list[ColumnElement[bool]]:
+    """Return what `wanted` asks that cannot lead through the list: texts, and of other tables."""
+    found = texts(wanted)
+    if wanted.integration_status is not None:
+        found.append(of_status(wanted.integration_status))
+    if wanted.has_error_code is not None:
+        code = func.coalesce(Failure.error_code, "")  # so that no index is led by it
+        found.append(code != "" if wanted.has_error_code else code == "")
+    if wanted.last_cycle is not None:
+        found.append(in_last_cycle() if wanted.last_cycle else ~in_last_cycle())
+    return found
+
+
+def in_last_cycle() -> ColumnElement[bool]:
+    """Return the condition that a failure was logged since its direction's last run began."""
+    mine = exists(select(IntegrationDirection.id)).where(
+        IntegrationDirection.id == Failure.direction_id,
+        IntegrationDirection.cycle_since <= plain(Failure.last_logged_at),
+    )
+    return Failure.direction_id.is_not(None) & mine
 
 
 def of_status(

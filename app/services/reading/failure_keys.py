@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
 
 from app.clock import to_micros
-from app.models import Failure, Integration
+from app.models import Failure, Integration, IntegrationDirection
 from app.services import search
 from app.services.paging import Part, cut, is_newer, write_cursor
-from app.services.reading.failure_filter import FailureQuery, conditions, of_status, texts
+from app.services.reading.failure_filter import FailureQuery, conditions, extra, of_status
 from app.services.reading.selecting import newest_first, plain
 from app.services.sql import among
 
@@ -49,7 +49,7 @@ def part(connection: Connection, wanted: FailureQuery) -> Part[Key]:
 
 def every(connection: Connection, wanted: FailureQuery) -> Part[Key]:
     """Return the keys of a page, however long it takes to find all of them."""
-    asked = [*conditions(connection, wanted), *_extra(wanted)]
+    asked = [*conditions(connection, wanted), *extra(wanted)]
     query: Select[Any] = select(*ORDER).where(*asked)
     return cut(_read(connection, newest_first(query, wanted, ORDER)), wanted, lambda key: key)
 
@@ -64,7 +64,7 @@ def _keys(connection: Connection, wanted: FailureQuery) -> tuple[list[Key], Key 
 
     Then: how far was looked; None: to the end.
     """
-    if not (wanted.q or wanted.message or wanted.integration_status):
+    if not _walks(wanted):
         query: Select[Any] = select(*ORDER).where(*conditions(connection, wanted))
         return _read(connection, newest_first(query, wanted, ORDER)), None
     typed = bool(wanted.q or wanted.message)
@@ -85,9 +85,10 @@ def _read(connection: Connection, query: Select[Any]) -> list[Key]:
     return [key(row) for row in connection.execute(query)]
 
 
-def _extra(wanted: FailureQuery) -> list[ColumnElement[bool]]:
-    status = wanted.integration_status
-    return texts(wanted) + ([of_status(status)] if status is not None else [])
+def _walks(wanted: FailureQuery) -> bool:
+    """Whether something is asked that cannot lead through the list."""
+    flags = (wanted.integration_status, wanted.last_cycle, wanted.has_error_code)
+    return bool(wanted.q or wanted.message) or any(one is not None for one in flags)
 
 
 def _walk(connection: Connection, wanted: FailureQuery, most: int) -> tuple[list[Key], Key | None]:
@@ -95,7 +96,7 @@ def _walk(connection: Connection, wanted: FailureQuery, most: int) -> tuple[list
     rows: Select[Any] = select(*ORDER).where(*conditions(connection, wanted))
     rows = newest_first(rows, wanted, ORDER)
     ids = rows.with_only_columns(Failure.id).limit(most)
-    query: Select[Any] = select(*ORDER).where(Failure.id.in_(ids), *_extra(wanted))
+    query: Select[Any] = select(*ORDER).where(Failure.id.in_(ids), *extra(wanted))
     # One more than a page: where it is full, nobody asks how far was looked.
     walked = _read(connection, _sorted(query, wanted))
     if len(walked) > wanted.limit:
@@ -113,7 +114,7 @@ def _known(connection: Connection, wanted: FailureQuery, ids: list[int]) -> list
     query: Select[Any] = select(*ORDER).where(
         among(connection, Failure.id, ids),
         *conditions(connection, wanted, led=False),
-        *_extra(wanted),
+        *extra(wanted),
     )
     return _read(connection, _sorted(query, wanted))
 
@@ -125,6 +126,10 @@ def _candidates(connection: Connection, wanted: FailureQuery) -> list[int] | Non
         ids = search.found(connection, max(typed, key=len), MOST_FOUND)
         return ids if len(ids) < MOST_FOUND else None
     if wanted.q or wanted.message:
+        return None
+    if wanted.last_cycle:
+        return _of_last_cycles(connection, wanted)
+    if wanted.integration_status is None:
         return None
     return _of_integrations(connection, wanted)
 
@@ -151,11 +156,23 @@ def _of_integrations(connection: Connection, wanted: FailureQuery) -> list[int]:
     return list(connection.scalars(query))
 
 
+def _of_last_cycles(connection: Connection, wanted: FailureQuery) -> list[int] | None:
+    """Return the rows since the last run of each direction began; None: they are too many."""
+    mine = Failure.last_logged_at >= IntegrationDirection.cycle_since
+    whose = and_(Failure.integration_id == IntegrationDirection.integration_id, mine)
+    query: Select[Any] = select(Failure.id).select_from(IntegrationDirection).join(Failure, whose)
+    rest = wanted.model_copy(update={"entity_id": None, "error_code": None})
+    query = query.where(*conditions(connection, rest, led=False)).limit(MOST_FOUND)
+    ids = list(connection.scalars(query))
+    return ids if len(ids) < MOST_FOUND else None
+
+
 def count(connection: Connection, wanted: FailureQuery, cap: int) -> int:
     """Return how many rows there are, at most `cap` + 1."""
-    if not (wanted.q or wanted.message or wanted.integration_status):
+    if not _walks(wanted):
         return _counted(connection, conditions(connection, wanted), cap)
-    if wanted.integration_status and not (wanted.q or wanted.message):
+    alone = wanted.model_copy(update={"integration_status": None})
+    if wanted.integration_status and not _walks(alone):
         # Nothing is ordered, so the rows of each integration are counted along its index.
         of = of_status(wanted.integration_status, Integration.id)
         whose = Failure.integration_id.in_(select(Integration.id).where(of))
