@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class TocsinError(Exception):
@@ -19,7 +20,12 @@ class SettingError(TocsinError):
 
 
 class StorageUnavailable(TocsinError):
-    """Nothing can be stored now; the sender should come again after `retry_after` seconds."""
+    """Nothing can be stored now; the sender should come again after `retry_after` seconds.
+
+    `public`: the message may be told to whoever asked; else it may hold what the database said.
+    """
+
+    public: ClassVar[bool] = False
 
     def __init__(self, message: str, retry_after: int = 5) -> None:
         super().__init__(message)
@@ -29,8 +35,16 @@ class StorageUnavailable(TocsinError):
 class LowDisk(StorageUnavailable):
     """Reports are refused before the disk is full, so that what waits can still be sent."""
 
+    public = True
+
     def __init__(self, message: str) -> None:
         super().__init__(message, retry_after=30)
+
+
+class Busy(StorageUnavailable):
+    """The server does as much of this as it can; the message says what, and to come again."""
+
+    public = True
 
 
 class DatabaseUnusable(TocsinError):

@@ -12,11 +12,12 @@ from werkzeug.wrappers import Response
 from app.domain.people import Role
 from app.errors import Fault, Invalid
 from app.pages import download
+from app.pages.filters import Choice
 from app.pages.lists import Listing, View
 from app.pages.screen import Answer, Screen, post, route, unsure
-from app.rendering.pdf_process import PdfFailed
 from app.services import failure_bulk, failures, trace_file
 from app.services.failures import Action
+from app.services.installation import installation
 from app.services.paging import MAX_ID
 from app.services.reading import audit, deliveries, failure_reasons
 from app.services.reading import failures as read
@@ -27,6 +28,7 @@ from app.services.reading.failures import FailureDocument
 from app.shapes import parse
 
 DIRECTIONS = (("forward", "Forward"), ("backward", "Backward"))
+INTEGRATION = Choice("integration", "Integration", lambda: failure_reasons.choices(installation()))
 STATES = (("open", "Open"), ("resolved", "Resolved"))
 _ID = re.compile(r"[0-9]{1,19}")
 _DONE = {
@@ -52,13 +54,17 @@ class FailureScreen(Screen):
     section: ClassVar[str | None] = "Error Management"
     listing: ClassVar[Listing]
 
+    def shown_list(self) -> Listing:
+        """Return the list, which may depend on a switch of the screen."""
+        return self.listing
+
     def fixed(self) -> Mapping[str, str]:
         """Return the parameters that are always set; some depend on the screen's switch."""
         raise NotImplementedError
 
     def view(self) -> View[FailureQuery]:
         """Return the look at the list that the URL asks for."""
-        return self.listing.view(request.args, self.path, FailureQuery, self.fixed())
+        return self.shown_list().view(request.args, self.path, FailureQuery, self.fixed())
 
     def listed(self, template: str, view: View[FailureQuery], **values: Any) -> str:
         """Return the page of the list."""
@@ -102,16 +108,13 @@ class FailureScreen(Screen):
             place=names.get(one.integration or ""),
             decisions=read.decided(self.site, number).items,
             told=deliveries.page(self.site, told).items,
-            history=audit.page(self.site, changed).items if self.visitor.may(Role.ADMIN) else [],
+            history=audit.page(self.site, changed).items,
         )
 
     @route("/<int:number>/trace.pdf")
-    def pdf(self, number: int) -> Answer:
+    def pdf(self, number: int) -> Response:
         """Give the trace as a PDF, as mails attach it."""
-        try:
-            made = trace_file.made(self.site, min(number, MAX_ID))
-        except PdfFailed as error:
-            return self.done(f"{self.path}{number}", f"No PDF: {error}", "warning")
+        made = trace_file.made(self.site, min(number, MAX_ID))
         response = Response(made, content_type="application/pdf")
         response.headers["Content-Disposition"] = f'attachment; filename="trace-{number}.pdf"'
         return response
@@ -160,7 +163,7 @@ class FailureScreen(Screen):
         """Return the ids of the boxes, or the filter where all that match are meant."""
         if request.form.get("every"):
             typed = {name[2:]: value for name, value in request.form.items() if name[:2] == "f."}
-            view = self.listing.view(typed, self.path, FailureQuery, self.fixed())
+            view = self.shown_list().view(typed, self.path, FailureQuery, self.fixed())
             if view.problems:
                 raise Invalid([Fault("", problem) for problem in view.problems])
             return view.query

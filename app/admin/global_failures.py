@@ -7,12 +7,13 @@ from typing import ClassVar
 
 from flask import request
 
-from app.admin.failure_shared import DIRECTIONS, STATES, FailureScreen
+from app.admin.failure_shared import DIRECTIONS, INTEGRATION, STATES, FailureScreen
 from app.pages.filters import Choice, Period, Text
 from app.pages.lists import Column, Empty, Listing
 from app.pages.screen import route
 
 OTHER = "other"
+GLOBAL = {"kind": "global"}
 
 
 class GlobalFailures(FailureScreen):
@@ -31,31 +32,55 @@ class GlobalFailures(FailureScreen):
         ),
         filters=(
             Text("q", "Search", search=True),
-            Text("integration", "Integration"),
+            INTEGRATION,
             Choice("direction", "Direction", DIRECTIONS),
             Text("errorCode", "Error code"),
             Text("message", "Error message"),
             Choice("state", "State", STATES),
-            Period(),
+            Period(cycles=True),
         ),
         empty=Empty("Nothing has failed", "Job failures of integrations are listed here."),
         noun="failure",
         nouns="failures",
         kept=("errorType",),
     )
+    others: ClassVar[Listing] = Listing(
+        columns=(
+            Column("System"),
+            Column("Error message"),
+            Column("Reason"),
+            Column("Waiting", "num"),
+            Column("Error count", "num"),
+            Column("Last logged time"),
+        ),
+        filters=(
+            Text("q", "Search", search=True),
+            Text("message", "Error message"),
+            Choice("state", "State", STATES),
+            Period(),
+        ),
+        empty=Empty("Everything can be sent", "What Tocsin itself could not do is listed here."),
+        noun="error",
+        nouns="errors",
+        kept=("errorType",),
+    )
+
+    def shown_list(self) -> Listing:
+        """Return the list of the side of the switch that is shown."""
+        return self.others if self._other() else self.listing
 
     def fixed(self) -> Mapping[str, str]:
         """Return which of both sides of the switch is shown."""
-        if request.values.get("errorType", request.form.get("f.errorType")) == OTHER:
-            return {"errorType": OTHER}
-        return {"errorType": "integration", "kind": "global"}
+        return {"errorType": OTHER} if self._other() else {"errorType": "integration"} | GLOBAL
+
+    def _other(self) -> bool:
+        return request.values.get("errorType", request.form.get("f.errorType")) == OTHER
 
     @route("/")
     def index(self) -> str:
         """Show the failures of a filter, the last one first."""
         view = self.view()
-        other = self.fixed()["errorType"] == OTHER
-        return self.listed("admin/global_failures.html", view, other=other)
+        return self.listed("admin/global_failures.html", view, other=self._other())
 
 
 SCREENS = (GlobalFailures,)

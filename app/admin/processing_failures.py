@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, cast
 
 from flask import request
 
-from app.admin.failure_shared import DIRECTIONS, STATES, FailureScreen
-from app.pages.filters import Choice, Period, Text, Whole
+from app.admin.failure_shared import DIRECTIONS, INTEGRATION, STATES, FailureScreen
+from app.pages.filters import Choice, Hidden, Period, Text
 from app.pages.lists import Column, Empty, Listing
 from app.pages.screen import route
 from app.services.reading.failure_groups import By, groups
 
 GROUPS = (("", "Each"), ("message", "Message"), ("code", "Code"), ("integration", "Integration"))
-# The filter that shows a group.
+# The filter that shows a group of one value.
 _PARAMETER = {"message": "wholeMessage", "code": "errorCode", "integration": "integration"}
 
 
@@ -37,9 +38,10 @@ class ProcessingFailures(FailureScreen):
             Text("q", "Search", search=True),
             Text("entityId", "Entity id"),
             Text("errorCode", "Error code"),
+            Hidden("hasErrorCode", "Error code", (("true", "any"), ("false", "none"))),
             Text("message", "Error message"),
-            Whole(),
-            Text("integration", "Integration"),
+            Hidden("wholeMessage", "Exactly this message"),
+            INTEGRATION,
             Choice("direction", "Direction", DIRECTIONS),
             Choice(
                 "integrationStatus",
@@ -47,7 +49,7 @@ class ProcessingFailures(FailureScreen):
                 (("active", "Active"), ("inactive", "Inactive")),
             ),
             Choice("state", "State", STATES),
-            Period(),
+            Period(cycles=True),
         ),
         empty=Empty("Nothing has failed", "Entities that fail to synchronise are listed here."),
         noun="failure",
@@ -72,9 +74,14 @@ class ProcessingFailures(FailureScreen):
             total=None,
             found=found,
             by=dict(GROUPS)[by],
-            parameter=_PARAMETER[by],
+            filter_of=partial(_filter_of, by),
             choices=GROUPS,
         )
+
+
+def _filter_of(by: str, key: str | None) -> tuple[str, str]:
+    """Return the filter that shows a group; only a code may be missing."""
+    return ("hasErrorCode", "false") if key is None else (_PARAMETER[by], key)
 
 
 SCREENS = (ProcessingFailures,)

@@ -17,7 +17,6 @@ from app.errors import (
     Forbidden,
     InUse,
     Invalid,
-    LowDisk,
     NotFound,
     Stale,
     StorageUnavailable,
@@ -108,7 +107,7 @@ def answer(error: TocsinError) -> Response | None:
     if isinstance(error, Invalid):
         return problem(422, _summary(error.faults), faults=error.faults)
     if isinstance(error, StorageUnavailable):
-        why = str(error) if isinstance(error, LowDisk) else "The database cannot be used now."
+        why = str(error) if error.public else "The database cannot be used now."
         detail = f"{why} Come again in {error.retry_after} s."
         return problem(503, detail, headers={"Retry-After": str(error.retry_after)})
     if isinstance(error, InUse):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from flask import Response
+
 from app.api.endpoints import Call, endpoint
+from app.services import trace_file
 from app.services.api_keys import Scope
 from app.services.documents import Page
 from app.services.paging import PageQuery
@@ -30,6 +33,26 @@ def list_failures(call: Call, query: FailureQuery) -> Page[FailureDocument]:
 def read_failure(call: Call, id: int) -> FailureWithTrace:
     """One failure, with the trace of its last report."""
     return failures.one(call.site, id)
+
+
+@endpoint(
+    "GET",
+    "/failures/{id}/trace.pdf",
+    scope=READ,
+    tag="Failures",
+    answers={200: None},
+    refusals=(409,),
+    media_type="application/pdf",
+)
+def read_trace_pdf(call: Call, id: int) -> Response:
+    """The trace of a failure as a PDF, as mails attach it.
+
+    Made when it is asked for, which takes some seconds; two at a time, then 503. 409 says why
+    none can be made of this trace.
+    """
+    headers = {"Content-Disposition": f'attachment; filename="trace-{id}.pdf"'}
+    made = trace_file.made(call.site, id)
+    return Response(made, headers=headers, content_type="application/pdf")
 
 
 @endpoint(

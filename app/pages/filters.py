@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from app.clock import utc_now
 from app.errors import Fault, Invalid
+from app.pages.access import maybe_visitor
+from app.pages.times import zone_of
 
 Args = Mapping[str, str]
 Choices = Sequence[tuple[str, str]]
@@ -19,7 +22,11 @@ UNITS = {
     "weeks": timedelta(weeks=1),
     "months": timedelta(days=30),
 }
+CYCLE = "cycle"
+_EDGES = ("since", "until")
 _MOST = 99
+# Of a text on a chip.
+_LONGEST = 60
 
 
 class Filter(Protocol):
@@ -48,7 +55,8 @@ class Filter(Protocol):
 class Choice:
     """One of several values; `param` is its name in the service's query, that of the URL at first.
 
-    `choices` may be a function, so that they are read when the page is made.
+    `choices` may be a function, so that they are read when the page is made; where it returns none,
+    the value is typed.
     """
 
     name: str
@@ -103,59 +111,91 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A whole message, as a group has it: never typed, so it has no field, only a chip."""
+class Hidden:
+    """A filter that links set and nobody types, so it has no field, only a chip.
 
-    title: str = "Exactly this message"
+    `labels` are its values in words; any other is shown by its beginning.
+    """
+
+    name: str
+    title: str
+    labels: Choices = ()
     kind: str = "hidden"
-    names: Sequence[str] = ("wholeMessage",)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Its parameter in the URL."""
+        return (self.name,)
 
     def read(self, args: Args) -> dict[str, str]:
-        """Return the message."""
-        return {name: args[name] for name in self.names if name in args}
+        """Return the value, whatever it is: the service knows what it takes."""
+        return {self.name: args[self.name]} if self.name in args else {}
 
     def chip(self, args: Args) -> str | None:
-        """Return its beginning."""
-        value = args.get(self.names[0])
-        return f"{self.title}: {value[:60]}{'…' if len(value) > 60 else ''}" if value else None  # noqa: PLR2004 - of a chip
+        """Return the label of the value, or its beginning."""
+        value = args.get(self.name)
+        if not value:
+            return None
+        start = value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
+        return f"{self.title}: {dict(self.labels).get(value, start)}"
 
 
 @dataclass(frozen=True)
 class Period:
-    """The last n hours, days, weeks or months (1 to 99), or from `since` until `until`."""
+    """The last n hours, days, weeks or months (1 to 99), and from `since` until `until`.
+
+    A time without an offset is one in the reader's zone. `cycles`: the last cycle as well.
+    """
 
     title: str = "Period"
+    cycles: bool = False
     kind: str = "period"
     names: Sequence[str] = ("period", "n", "since", "until")
 
     @property
-    def units(self) -> Sequence[str]:
-        """The units that may be chosen."""
-        return tuple(UNITS)
+    def units(self) -> Choices:
+        """The units that may be chosen, with their labels."""
+        return (*(((CYCLE, "last cycle"),) if self.cycles else ()), *((u, u) for u in UNITS))
 
     def read(self, args: Args) -> dict[str, str]:
-        """Return `since` and `until` as RFC 3339; raises Invalid with the range."""
-        found = {name: args[name] for name in ("since", "until") if name in args}
+        """Return `since`, `until` and `lastCycle` for the service; raises Invalid with the range.
+
+        Both given, the last n and a time to begin at: the later one counts.
+        """
+        edges = {name: _absolute(args[name]) for name in _EDGES if name in args}
         unit = args.get("period")
         if unit is None:
-            return found
-        if unit not in UNITS:
-            raise Invalid([Fault("/period", f"must be one of {', '.join(UNITS)}")])
-        since = utc_now() - UNITS[unit] * self._number(args)
-        return found | {"since": since.replace(microsecond=0).isoformat()}
+            return edges
+        if unit not in dict(self.units):
+            raise Invalid([Fault("/period", f"must be one of {', '.join(dict(self.units))}")])
+        if unit == CYCLE:
+            return edges | {"lastCycle": "true"}
+        since = (utc_now() - UNITS[unit] * self._number(args)).replace(microsecond=0)
+        given = _moment(args.get("since"))
+        return edges if given and given > since else edges | {"since": since.isoformat()}
+
+    def field(self, args: Args, name: str) -> str:
+        """Return `since` or `until` as a field of the reader's time takes it."""
+        at = _moment(args.get(name))
+        return at.strftime("%Y-%m-%dT%H:%M") if at else ""
 
     def chip(self, args: Args) -> str | None:
         """Return the period in words."""
-        if args.get("period"):
-            return f"Last {self._words(args)}"
-        since, until = (_short(args.get(name)) for name in ("since", "until"))
+        words = [self._last(args), self._between(args)]
+        return ", ".join(one for one in words if one) or None
+
+    def _last(self, args: Args) -> str | None:
+        unit = args.get("period")
+        if unit in (None, CYCLE):
+            return "Last cycle" if unit else None
+        number = self._number(args)
+        return f"Last {unit.removesuffix('s') if number == 1 else f'{number} {unit}'}"
+
+    def _between(self, args: Args) -> str | None:
+        since, until = (_short(args.get(name)) for name in _EDGES)
         if since and until:
             return f"{since} to {until}"
         return f"Since {since}" if since else (f"Before {until}" if until else None)
-
-    def _words(self, args: Args) -> str:
-        number, unit = self._number(args), args["period"]
-        return unit.removesuffix("s") if number == 1 else f"{number} {unit}"
 
     def _number(self, args: Args) -> int:
         typed = args.get("n", "1")
@@ -164,10 +204,26 @@ class Period:
         return int(typed)
 
 
-def _short(moment: str | None) -> str | None:
-    if moment is None:
-        return None
+def _zone() -> ZoneInfo:
+    who = maybe_visitor()
+    return zone_of(who.zone if who else "UTC")
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Return a time in the reader's zone, which is taken for one without an offset."""
     try:
-        return datetime.fromisoformat(moment).strftime("%-d %b %H:%M")
-    except ValueError:
-        return moment
+        at = datetime.fromisoformat(text or "")
+        return (at if at.tzinfo else at.replace(tzinfo=_zone())).astimezone(_zone())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _absolute(text: str) -> str:
+    """Return a time with its offset; what is no time stays as it is, for the service to refuse."""
+    at = _moment(text)
+    return at.astimezone(UTC).isoformat() if at else text
+
+
+def _short(text: str | None) -> str | None:
+    at = _moment(text)
+    return at.strftime("%-d %b %Y, %H:%M") if at else text

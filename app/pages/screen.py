@@ -21,22 +21,14 @@ from flask_admin import BaseView, expose
 from werkzeug.wrappers import Response
 
 from app.domain.people import Role
-from app.errors import Conflict, Forbidden, InUse, NotFound, Stale, StorageUnavailable, TocsinError
 from app.pages.access import needs, visitor
+from app.pages.lists import Listing
 from app.services.installation import Installation, installation
 from app.services.sessions import Visitor
 
 F = TypeVar("F", bound=Callable[..., Any])
 Answer = str | Response | tuple[str, int]
 SEE_OTHER, UNPROCESSABLE = 303, 422
-_STATUS: tuple[tuple[type[TocsinError], int], ...] = (
-    (NotFound, 404),
-    (Forbidden, 403),
-    (InUse, 409),
-    (Conflict, 409),
-    (Stale, 409),
-    (StorageUnavailable, 503),
-)
 
 
 def route(
@@ -60,6 +52,7 @@ class Screen(BaseView):  # type: ignore[misc] # it comes without types
     """One screen of the administration; a subclass says its place and declares its routes.
 
     `section` is its heading in the navigation (None: on top), `shown` whether it stands there.
+    `listing` is the list at its path, where that has filters: looks at it can be saved.
     """
 
     title: ClassVar[str]
@@ -68,6 +61,7 @@ class Screen(BaseView):  # type: ignore[misc] # it comes without types
     section: ClassVar[str | None] = None
     shown: ClassVar[bool] = True
     role: ClassVar[Role] = Role.VIEWER
+    listing: ClassVar[Listing | None] = None
 
     def __init__(self) -> None:
         name = type(self).__name__.lower()
@@ -97,12 +91,9 @@ class Screen(BaseView):  # type: ignore[misc] # it comes without types
         """The gate has decided already; positional, as a route may have an argument `name`."""
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run a route; what our services refuse becomes a page of our own."""
+        """Run a route; what our services refuse becomes a page that leads back to this screen."""
         g.screen = self
-        try:
-            return fn(self, *args, **kwargs)
-        except TocsinError as error:
-            return refused(error)
+        return fn(self, *args, **kwargs)
 
     @property
     def site(self) -> Installation:
@@ -160,12 +151,3 @@ def back(default: str) -> str:
     wanted = request.values.get("back", "")
     local = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
     return wanted if local and wanted.isprintable() else default
-
-
-def refused(error: TocsinError) -> tuple[str, int]:
-    """Return the page that says why something was not done, with its status."""
-    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 400)
-    uses = error.used_by if isinstance(error, InUse) else ()
-    return render_template(
-        "shell/refused.html", status=status, error=error, uses=uses, screen=g.screen
-    ), status

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from app.clock import utc_now
 from app.domain.kinds import Direction, Kind
-from app.errors import NotFound, StorageUnavailable
+from app.errors import Busy, Conflict, NotFound
 from app.models import Failure, Integration, Trace
 from app.rendering.pdf_process import PdfBusy, PdfFailed, maker
 from app.rendering.trace_pdf import TraceDocument, TracePage
@@ -23,18 +23,18 @@ _places = BoundedSemaphore(MOST_AT_ONCE)
 def made(site: Installation, failure_id: int) -> bytes:
     """Return the PDF of a failure's trace, as mails attach it.
 
-    Raises NotFound (also where there is no trace), StorageUnavailable when too many are being
-    made, PdfFailed with a sentence. Reads, closes its transaction, and then takes some seconds.
+    Raises NotFound (also where there is no trace), Busy when too many are being made, Conflict
+    where none can be made of this trace. Reads, closes its transaction, then takes some seconds.
     """
     document = _document(site, failure_id)
     if not _places.acquire(blocking=False):
-        raise StorageUnavailable("Two PDFs are being made already: try again in a moment.")
+        raise Busy("Two PDFs are being made already: try again in a moment.")
     try:
         return maker().make(document)
     except PdfBusy as error:
-        raise StorageUnavailable(f"The PDF could not be made now: {error}") from error
-    except PdfFailed:
-        raise
+        raise Busy(f"The PDF could not be made now: {error}") from error
+    except PdfFailed as error:
+        raise Conflict(f"No PDF could be made of this trace: {error}") from error
     finally:
         _places.release()
 

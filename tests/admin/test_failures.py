@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
-from app.models import Failure
+from app.models import Failure, Integration
+from app.services import trace_file
 from app.services.installation import Installation
 from tests.admin.person import Person, finish_jobs, words
+from tests.api import rows as made
 from tests.services.makers import set_up
 from tests.services.spine import report, rows
 
@@ -96,7 +100,7 @@ def test_a_filter_that_is_not_understood_changes_nothing(
         "/failures/processing/bulk", data={**every, "csrf_token": operator.token}
     )
 
-    assert answer.status_code == 400
+    assert answer.status_code == 422
     assert len(rows(site, Failure)) == 4
 
 
@@ -129,3 +133,101 @@ def test_markup_is_shown_as_typed(site: Installation, viewer: Person) -> None:
     page = viewer.get("/failures/global/")
     assert "<script>alert(1)" not in page.text
     assert "<script>alert(1)</script>" in words(page) or "&lt;script&gt;" in page.text
+
+
+def test_the_period_is_the_last_cycle_or_from_and_to_in_the_readers_time(
+    site: Installation, viewer: Person
+) -> None:
+    set_up(site)
+    day = "2026-11-03T{}:00+00:00"
+    for number, time in enumerate(("09:00", "10:00", "11:00")):
+        cycle = "last" if number else "before"
+        report(
+            site, **PROCESSING, cycleId=cycle, entityId=f"E-{number}", occurredAt=day.format(time)
+        )
+    viewer.post("/account", name="Viewer", zone="Europe/Berlin", theme="auto")
+
+    def found(query: str) -> list[str]:
+        return re.findall(r"E-\d", viewer.text(f"/failures/processing/?{query}"))
+
+    assert found("period=cycle") == ["E-2", "E-1"]
+    assert "Last cycle" in viewer.text("/failures/processing/?period=cycle")
+    # 11:00 in Berlin is 10:00 in UTC.
+    assert found("since=2026-11-03T11:00&until=2026-11-03T12:00") == ["E-1"]
+    page = viewer.get("/failures/processing/?since=2026-11-03T10:00:00%2B00:00").text
+    assert 'name="since" value="2026-11-03T11:00"' in page
+    assert "Since 3 Nov 2026, 11:00" in page
+    assert found("period=hours&n=1&since=2026-11-03T11:00") == []
+    assert "Period must be" in viewer.text("/failures/processing/?since=yesterday")
+
+
+def test_a_group_without_a_code_is_shown_and_deleted_alone(
+    site: Installation, operator: Person
+) -> None:
+    set_up(site)
+    report(site, kind="processing", message="No code", entityId="E-1")
+    report(site, **PROCESSING, entityId="E-2")
+
+    page = operator.get("/failures/processing/?group=code").text
+    assert "hasErrorCode=false" in page
+    listed = operator.text("/failures/processing/?hasErrorCode=false")
+    assert "E-1" in listed
+    assert "E-2" not in listed
+    assert "Error code: none" in listed
+    every = {"do": "delete", "every": "yes", "sure": "yes", "f.hasErrorCode": "false"}
+    operator.client.post("/failures/processing/bulk", data={**every, "csrf_token": operator.token})
+    finish_jobs(site)
+    assert [row.entity_id for row in rows(site, Failure)] == ["E-2"]
+
+
+def test_an_integration_is_chosen_by_its_name(site: Installation, viewer: Person) -> None:
+    some(site)
+
+    page = viewer.get("/failures/global/").text
+
+    (name,) = [row.name for row in rows(site, Integration)]
+    (key,) = [row.key for row in rows(site, Integration)]
+    assert f'<option value="{key}" >{name}</option>' in page
+
+
+def test_other_errors_have_columns_of_their_own(site: Installation, viewer: Person) -> None:
+    made.add(
+        site, Failure, identity=b"x" * 32, error_type="other", state="open", reason="smtp_refused",
+        message="Mail cannot be sent", system_id=made.system(site), accessible=True, count=3,
+        first_logged_at=made.NOON, last_logged_at=made.NOON, episode=0,
+    )  # fmt: skip
+
+    said = viewer.text("/failures/global/?errorType=other")
+
+    assert "System Error message Reason Waiting Error count Last logged time" in said
+    assert "smtp refused" in said
+
+
+def test_its_history_is_told_to_everybody_who_sees_it(
+    site: Installation, operator: Person, viewer: Person
+) -> None:
+    some(site)
+    operator.post("/failures/processing/2/resolve")
+
+    assert "resolve" in viewer.text("/failures/processing/2").split("History")[1]
+
+
+def test_a_pdf_that_cannot_be_made_now_says_so_and_when_to_come_again(
+    site: Installation, viewer: Person, client: FlaskClient
+) -> None:
+    some(site)
+    taken = [trace_file._places.acquire(blocking=False) for _ in range(trace_file.MOST_AT_ONCE)]
+    assert all(taken)
+    try:
+        page = viewer.get("/failures/global/1/trace.pdf")
+        answer = client.get("/api/v1/failures/1/trace.pdf")
+    finally:
+        trace_file._places.release(trace_file.MOST_AT_ONCE)
+
+    assert page.status_code == answer.status_code == 503
+    assert page.headers["Retry-After"] == answer.headers["Retry-After"] == "5"
+    assert "Two PDFs are being made already" in words(page)
+    assert "database" not in words(page)
+    assert "Two PDFs" in answer.get_json(force=True)["detail"]
+    assert client.get("/api/v1/failures/1/trace.pdf").data.startswith(b"%PDF-")
+    assert client.get("/api/v1/failures/2/trace.pdf").status_code == 404
