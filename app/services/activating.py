@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-from app.clock import monotonic, sleep
+from app.clock import monotonic
 from app.domain.kinds import JobKind
-from app.errors import NotFound, StorageUnavailable
-from app.queueing import JOBS
+from app.errors import NotFound
 from app.services import configuring, jobs
-from app.services.bulk_rows import REST_SECONDS, missing
+from app.services.bulk_rows import missing
 from app.services.installation import Installation
 from app.services.integrations import INTEGRATIONS
+from app.services.job_steps import SECONDS, Work
 from app.services.jobs import Open
-from app.services.named import Change
 from app.services.sql import patiently
 
-# So many rows, and for so long, are done while the caller waits.
-MOST_AT_ONCE, SECONDS = 50, 1.0
 # So many are noted at once; each is a transaction of its own.
 CHUNK = 25
 _STATUS = {JobKind.ACTIVATE: "active", JobKind.INACTIVATE: "inactive"}
@@ -32,13 +29,7 @@ def start(
     Up to 50 are done when this returns, unless that took `seconds`; otherwise a worker does them.
     """
     until = monotonic() + seconds
-    chosen = list(dict.fromkeys(keys))
-    if not chosen:
-        return None
-    job = jobs.queue(site, kind, actor, {}, chosen)
-    if len(chosen) > MOST_AT_ONCE or not _done(site, job, until):
-        site.alarm.wake([JOBS])
-    return job.id
+    return WORK.start(site, actor, kind, {}, list(dict.fromkeys(keys)), until)
 
 
 def change(
@@ -58,37 +49,15 @@ def change(
     return True
 
 
-def work_off(site: Installation, job: Open, goes_on: Callable[[], bool]) -> bool:
-    """Do the rows of a job; returns whether it has ended.
-
-    Stops before a chunk when not `goes_on`. Raises StorageUnavailable; doing it again goes on.
-    """
-    while goes_on():
-        with site.store.reading() as connection:
-            now = jobs.opened(connection, job.id)
-            keys = [] if now is None else jobs.next_keys(connection, now, CHUNK)
-        if now is None:
-            return True
-        skipped = {key: reason for key in keys if (reason := _change(site, job, key))}
-        if not patiently(partial(_note, site, now, keys, skipped)):
-            return True
-        sleep(REST_SECONDS)
-    return False
-
-
-def give_up(job_id: int, error: str, change: Change) -> None:
-    """End a job that cannot go on, with a sentence, in the transaction of `change`."""
-    connection = change.session.connection()
-    job = jobs.opened(connection, job_id)
-    if job is not None:
-        jobs.fail(connection, job, error)
-
-
-def _done(site: Installation, job: Open, until: float) -> bool:
-    try:
-        return work_off(site, job, lambda: monotonic() < until)
-    except StorageUnavailable:
+def _step(site: Installation, job: Open) -> bool:
+    """Change the next ones, each in a transaction of its own, and note them all in one more."""
+    with site.store.reading() as connection:
+        now = jobs.opened(connection, job.id)
+        keys = [] if now is None else jobs.next_keys(connection, now, CHUNK)
+    if now is None:
         return False
+    skipped = {key: reason for key in keys if (reason := _change(site, job, key))}
+    return patiently(partial(_note, site, now, keys, skipped))
 
 
 def _change(site: Installation, job: Open, key: str) -> str | None:
@@ -107,3 +76,6 @@ def _note(site: Installation, before: Open, keys: Sequence[str], skipped: dict[s
         if job is None:
             return False
         return job.done != before.done or jobs.note(connection, job, keys, skipped)
+
+
+WORK = Work(_step)

@@ -14,25 +14,20 @@ from app.errors import StorageUnavailable
 from app.models import Job
 from app.services import activating, bulk, configuring, failure_bulk, jobs
 from app.services.installation import Installation
+from app.services.job_steps import Work
 from app.services.jobs import Open
-from app.services.named import Change
 
 log = logging.getLogger(__name__)
 
 GoesOn = Callable[[], bool]
 UNFORESEEN = "The server met an error of its own; its log tells more."
-_WORK: Mapping[JobKind, Callable[[Installation, Open, GoesOn], bool]] = {
-    JobKind.REGISTER: bulk.work_off,
-    JobKind.DELETE_FAILURES: failure_bulk.work_off,
-    JobKind.RESOLVE_FAILURES: failure_bulk.work_off,
-    JobKind.RESET_FAILURES: failure_bulk.work_off,
-    JobKind.ACTIVATE: activating.work_off,
-    JobKind.INACTIVATE: activating.work_off,
-}
-_GIVE_UP: Mapping[JobKind, Callable[[int, str, Change], None]] = {
-    JobKind.REGISTER: bulk.give_up,
-    JobKind.ACTIVATE: activating.give_up,
-    JobKind.INACTIVATE: activating.give_up,
+_WORK: Mapping[JobKind, Work] = {
+    JobKind.REGISTER: bulk.WORK,
+    JobKind.DELETE_FAILURES: failure_bulk.WORK,
+    JobKind.RESOLVE_FAILURES: failure_bulk.WORK,
+    JobKind.RESET_FAILURES: failure_bulk.WORK,
+    JobKind.ACTIVATE: activating.WORK,
+    JobKind.INACTIVATE: activating.WORK,
 }
 # A process does one job at a time; so one that it holds and does not do was left by an error.
 _ONE_JOB = Lock()
@@ -53,11 +48,11 @@ def run_queued(site: Installation, process_id: int, goes_on: GoesOn) -> None:
 def _ended(site: Installation, job: Open, goes_on: GoesOn) -> bool:
     """Work on the job; an unforeseen error ends it, so that it does not come again for ever."""
     try:
-        return _WORK[job.kind](site, job, goes_on)
+        return _WORK[job.kind].off(site, job, goes_on)
     except StorageUnavailable:
         raise
     except Exception:
         log.exception("job %s failed", job.id)
-        give_up = _GIVE_UP.get(job.kind, failure_bulk.give_up)
+        give_up = _WORK[job.kind].give_up
         configuring.run(site, job.actor, partial(give_up, job.id, UNFORESEEN))
         return True

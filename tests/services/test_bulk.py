@@ -282,7 +282,7 @@ def test_workers_that_meet_register_each_once(site: Installation) -> None:
     assert job is not None
 
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda _: bulk.work_off(site, job, lambda: True), range(3)))
+        list(pool.map(lambda _: bulk.WORK.off(site, job, lambda: True), range(3)))
 
     assert job_of(site, job_id).counts == {"registered": len(keys), "skipped": 0}
     assert count_of(site, Registration) == len(keys)
