@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from bench import load
 from bench.clock import monotonic, sleep
-from bench.product import KEY, ROOT, Installation
+from bench.product import KEY, Installation
 from bench.reports import system
 from bench.rows import Bench, Figures
 
@@ -47,11 +45,7 @@ def registration(bench: Bench, size: int) -> Figures:
 
 
 def _make(installation: Installation, size: int) -> None:
-    command = [sys.executable, "-m", "bench.many", str(size)]
-    done = subprocess.run(
-        command, cwd=ROOT, env=installation.environ, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    installation.apart("bench.many", size)
 
 
 def _ask(

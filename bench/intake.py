@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 from bench import load
-from bench.product import ROOT, Installation
+from bench.product import Installation
 from bench.reports import HELD, INTEGRATIONS, failures, set_up
 from bench.rows import Bench, Figures
 
@@ -52,14 +50,6 @@ def batches(bench: Bench, size: int) -> Figures:
 
 def fill(installation: Installation, size: int) -> float:
     """Store `size` reports in a process of its own; return the seconds of the storing."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.batches", str(size)],
-        cwd=ROOT,
-        env=installation.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    seconds: float = json.loads(done.stdout.splitlines()[-1])
+    said = installation.apart("bench.batches", size)
+    seconds: float = json.loads(said.splitlines()[-1])
     return seconds

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
@@ -15,7 +13,7 @@ from bench.ask import Ask, asking
 from bench.clock import monotonic, sleep
 from bench.load import Measured
 from bench.processes import cpu_seconds
-from bench.product import ROOT, Installation, Product
+from bench.product import Installation, Product
 from bench.reports import failure, key, request
 from bench.rows import Bench, Figures
 from bench.sink import Sink
@@ -62,15 +60,7 @@ def dispatch(bench: Bench, size: int) -> Figures:
 
 
 def _fill(installation: Installation, size: int, port: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.waiting", str(size), str(port)],
-        cwd=ROOT,
-        env=installation.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    installation.apart("bench.waiting", size, port)
 
 
 def _reports(count: int, integrations: int) -> Iterator[bytes]:

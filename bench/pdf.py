@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 
 from bench import load
 from bench.clock import sleep
-from bench.product import ROOT, Installation
+from bench.product import Installation
 from bench.reports import key, request, set_up
 from bench.rows import Bench, Figures
 from bench.sink import Sink
@@ -29,16 +27,8 @@ def traces(bench: Bench, size: int) -> Figures:
 
 
 def _drawn(installation: Installation, lines: int) -> Mapping[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.drawing", str(lines)],
-        cwd=ROOT,
-        env=installation.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    result: Mapping[str, float] = json.loads(done.stdout.splitlines()[-1])
+    said = installation.apart("bench.drawing", lines)
+    result: Mapping[str, float] = json.loads(said.splitlines()[-1])
     return result
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from itertools import count, islice
 
 from bench import load
 from bench.clock import monotonic
-from bench.product import ROOT, Installation, Product
+from bench.product import Installation, Product
 from bench.reports import HELD, INTEGRATIONS, failure, key, request, set_up
 from bench.rows import Bench, Figures
 
@@ -61,15 +59,7 @@ def _while(product: Product, reports: Iterator[bytes], goes_on: Callable[[], boo
 
 
 def _age(installation: Installation, size: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.ageing", str(size)],
-        cwd=ROOT,
-        env=installation.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    installation.apart("bench.ageing", size)
 
 
 def _pruned(installation: Installation) -> list[tuple[float, int]]:
