@@ -31,6 +31,7 @@ MODULES = (
     "about",
     "jobs",
     "tests_shown",
+    "saved_views",
 )
 
 

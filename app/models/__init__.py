@@ -21,7 +21,7 @@ from app.models.delivery import (
 )
 from app.models.failure import CountedCycle, Failure, Idempotency, Trace
 from app.models.integration import Integration, IntegrationDirection
-from app.models.person import SignedIn, SignInFailure, User
+from app.models.person import SavedView, SignedIn, SignInFailure, User
 from app.models.registration import Registration, RegistrationDirection
 from app.models.running import DispatchRun, HourlyCount, Job, JobRow, Process
 
@@ -49,6 +49,7 @@ __all__ = [
     "Process",
     "Registration",
     "RegistrationDirection",
+    "SavedView",
     "Schedule",
     "SignInFailure",
     "SignedIn",

@@ -1,10 +1,10 @@
-"""People: users, their sessions, and the failures to sign in that are counted against guessing."""
+"""People: users, their sessions and saved views, and the failures to sign in that are counted."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.people import Role, Theme
@@ -57,3 +57,18 @@ class SignInFailure(Model):
     subject: Mapped[str] = mapped_column(String(64), primary_key=True)
     count: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class SavedView(Model):
+    """The filters of the list at `path`, as its query string, under a name that a user chose."""
+
+    __tablename__ = "saved_views"
+    # Serves: those of one user and list.
+    __table_args__ = (UniqueConstraint("user_id", "path", "name"), GROWING)
+
+    id: Mapped[Key]
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id"))
+    path: Mapped[str] = mapped_column(String(100))
+    name: Mapped[str] = mapped_column(String(60))
+    query: Mapped[str] = mapped_column(String(2000))
+    created_at: Mapped[Time]
