@@ -20,6 +20,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MIN_API_KEY = 20
+LONGEST_LABEL = 40
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Settings:
     min_free_mb: int
     log_level: str
     log_format: str
+    environment: str | None
     failpoint: str | None
 
     @property
@@ -94,6 +96,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         min_free_mb=env.whole("MIN_FREE_MB", 100, 0, 1_000_000),
         log_level=env.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
         log_format=env.choice("LOG_FORMAT", "text", ("text", "json")),
+        environment=env.label("ENVIRONMENT", LONGEST_LABEL),
         failpoint=_failpoint(env, data_dir),
     )
 

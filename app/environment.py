@@ -14,7 +14,7 @@ KNOWN = (
     "DATABASE_URL", "REDIS_URL", "DATA_DIR", "HOST", "PORT", "PUBLIC_URL", "SECRET_KEY",
     "ENCRYPTION_KEYS", "ADMIN_EMAIL", "ADMIN_PASSWORD", "API_KEY", "WORKERS", "OUTBOUND_ALLOW",
     "RETENTION_DAYS", "PENDING_DAYS", "MIN_FREE_MB", "LOG_LEVEL", "LOG_FORMAT", "FAILPOINT",
-    "TEST_CLOCK", "ALLOW_HTTP",
+    "TEST_CLOCK", "ALLOW_HTTP", "ENVIRONMENT",
 )  # fmt: skip
 
 
@@ -38,6 +38,15 @@ class Environment:
             except (OSError, UnicodeError) as error:
                 raise SettingError(f"{PREFIX}{name}_FILE", f"cannot be read: {error}") from error
         return (value or "").strip() or default
+
+    def label(self, name: str, longest: int) -> str | None:
+        """Return a text of one line."""
+        value = self.text(name)
+        if value and (len(value) > longest or not value.isprintable()):
+            raise SettingError(
+                PREFIX + name, f"must be one line of at most {longest} characters that print"
+            )
+        return value
 
     def secret(self, name: str) -> Secret | None:
         """Return the value as a secret."""

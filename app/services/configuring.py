@@ -19,15 +19,7 @@ from app.clock import utc_now
 from app.errors import Conflict, Fault, Invalid
 from app.services import audit
 from app.services.installation import Installation
-from app.services.named import (
-    Change,
-    Collection,
-    Document,
-    Row,
-    Saved,
-    moment,
-    version,
-)
+from app.services.named import Change, Collection, Document, Row, Saved, moment, version
 from app.services.paging import PageQuery, cut, read_cursor
 from app.services.sql import patiently
 from app.shapes import Shape, parse
@@ -51,6 +43,7 @@ def create(coll: Collection[R, B], site: Installation, actor: str, body: B) -> S
     name = _name_in(coll, body)
     if name is None:
         raise Invalid([Fault(f"/{coll.key}", "is required")])
+    coll.check_new(name)
 
     def work(change: Change) -> Saved:
         if coll.find(change.session, name, lock=True) is not None:
@@ -195,6 +188,7 @@ def _check_name(coll: Collection[R, B], session: Session, name: str) -> None:
         text_of(coll.longest, required=True, line=True).check(name)
     except PydanticCustomError as error:
         raise Invalid([Fault(f"/{coll.key}", error.message())]) from error
+    coll.check_new(name)
 
 
 def _name_in(coll: Collection[R, B], body: B) -> str | None:
@@ -207,6 +201,7 @@ def _check_rename(coll: Collection[R, B], session: Session, name: str, new: str)
         return
     if not coll.renames:
         raise Invalid([Fault(f"/{coll.key}", f"is {name!r} for good and cannot be changed")])
+    coll.check_new(new)
     if coll.find(session, new) is not None:
         raise Conflict(f"There is a {coll.kind} {new!r} already.")
 

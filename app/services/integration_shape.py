@@ -39,7 +39,11 @@ class DirectionBody(Shape):
 class IntegrationBody(Answered):
     """A job that synchronises two systems of the customer."""
 
-    key: Key | None = Field(None, description="May be left out where the path gives it.")
+    key: Key | None = Field(
+        None,
+        description="May be left out where the path gives it. It has no part . or .. between "
+        "slashes.",
+    )
     name: Key | None = Field(None, description="Default: the key.")
     system1: Line = ""
     system2: Line = ""

@@ -22,7 +22,7 @@ from app.services.integration_shape import (
     configured,
     standing,
 )
-from app.services.named import Change, Collection, Document, path_to, version
+from app.services.named import Change, Collection, Document, dotted, path_to, version
 from app.services.sql import among, chunks, insert_missing
 
 _NOTHING_TOLD = {
@@ -45,6 +45,10 @@ class Integrations(Collection[Integration, IntegrationBody]):
         """Return the integration of key `name`."""
         query = select(Integration).where(Integration.key == name)
         return session.scalar(query.with_for_update() if lock else query)
+
+    def unusable(self, name: str) -> str | None:
+        """Only the API has the key in its addresses."""
+        return dotted(name)
 
     def rows(self, session: Session, before: int | None, limit: int) -> Sequence[Integration]:
         """Return integrations, newest first."""

@@ -6,6 +6,8 @@ replaces, patches and deletes all of them one way.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +19,18 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from app.clock import to_micros
-from app.errors import NotFound, Use
+from app.errors import Fault, Invalid, NotFound, Use
 from app.services.installation import Installation
 from app.shapes import Shape
 
 Document = dict[str, Any]
 BASE = "/api/v1"
 MOST_USES = 100
+# What a name is that its address can hold, wherever it passes through.
+NAMED = (
+    "It is not new or -, does not begin with -/ or /, does not end with /, and has no // and no "
+    "part . or .. between slashes."
+)
 
 
 def answered(kind: str, *, nullable: bool = False, **schema: Any) -> Any:
@@ -133,14 +140,52 @@ class Collection(ABC, Generic[R, B]):
     def address(self, session: Session, name: str) -> None:
         """Check that a thing of `name` can be made by its path; raises NotFound."""
 
+    def check_new(self, name: str) -> None:
+        """Check that addresses can hold a name that nothing has yet; raises Invalid.
+
+        What has another one since before there was this rule keeps it.
+        """
+        problem = self.unusable(name)
+        if problem:
+            raise Invalid([Fault(f"/{self.key}", problem)])
+
+    def unusable(self, _name: str) -> str | None:
+        """Return why nothing new may be called so, or None."""
+        return None
+
     def missing(self, name: str) -> NotFound:
         """Return the error of a name that is not there."""
         return NotFound(f"There is no {self.kind} {name!r}.")
 
 
+def unaddressable(name: str) -> str | None:
+    """Return why no thing may be called `name`, or None.
+
+    Beside names stand the addresses `new` and `-/…`; browsers resolve dots, and proxies slashes.
+    """
+    if name in {"new", "-"} or name.startswith("-/"):
+        return f"must be another name: {name.partition('/')[0]!r} is an address of its own"
+    if name.startswith("/") or name.endswith("/") or "//" in name:
+        return "must not begin or end with / and not hold //"
+    return dotted(name)
+
+
+def dotted(name: str) -> str | None:
+    """Return why the API cannot address a thing of `name`, or None: clients resolve dots."""
+    if {".", ".."} & set(name.split("/")):
+        return "must not be . or .. and not have such a part between slashes"
+    return None
+
+
 def version(row: Row) -> str:
     """Return what changes with every change of the thing."""
     return f"{row.id}-{to_micros(row.updated_at)}"
+
+
+def digest(document: Document) -> str:
+    """Return a version of what has no row of its own: it changes with the document."""
+    said = json.dumps(document, sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def merged(current: Any, changes: Any) -> Any:

@@ -11,7 +11,7 @@ from app.domain import schedule as domain
 from app.domain.schedule import LONGEST, SHORTEST, UNITS, UTC_ZONE
 from app.errors import Fault, Invalid
 from app.models import Schedule
-from app.services.named import Answered, Document, answered
+from app.services.named import NAMED, Answered, Document, answered
 from app.shapes import Rule, Shape, fault, text, whole
 
 LONGEST_NAME = 100
@@ -56,7 +56,7 @@ def _zone(value: Any) -> str:
 class ScheduleBody(Answered):
     """A schedule runs by an interval or by a cron line; built-in ones cannot be changed."""
 
-    name: Name | None = Field(None, description="May be left out where the path gives it.")
+    name: Name | None = Field(None, description=f"May be left out where the path gives it. {NAMED}")
     built_in: Any = answered("boolean")
     every: EveryBody | None = Field(None, description="Either this or cron is given.")
     cron: (

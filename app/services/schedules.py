@@ -13,7 +13,15 @@ from app.domain.schedule import upcoming
 from app.errors import Conflict, InUse, Use
 from app.models import Preference, Schedule
 from app.services import dispatch, preferences
-from app.services.named import Change, Collection, Document, merged, moment, path_to
+from app.services.named import (
+    Change,
+    Collection,
+    Document,
+    merged,
+    moment,
+    path_to,
+    unaddressable,
+)
 from app.services.schedule_shape import (
     LONGEST_NAME,
     ScheduleBody,
@@ -38,6 +46,10 @@ class Schedules(Collection[Schedule, ScheduleBody]):
         """Return the schedule of `name`."""
         query = select(Schedule).where(Schedule.name == name)
         return session.scalar(query.with_for_update() if lock else query)
+
+    def unusable(self, name: str) -> str | None:
+        """Its pages have the name in their addresses."""
+        return unaddressable(name)
 
     def rows(self, session: Session, before: int | None, limit: int) -> Sequence[Schedule]:
         """Return schedules, newest first."""

@@ -14,7 +14,16 @@ from app.domain.kinds import LaneState
 from app.errors import Fault, InUse, Invalid
 from app.models import Lane, Registration, RegistrationDirection, System
 from app.services import sealing
-from app.services.named import Answered, Change, Collection, Document, answered, merged
+from app.services.named import (
+    NAMED,
+    Answered,
+    Change,
+    Collection,
+    Document,
+    answered,
+    merged,
+    unaddressable,
+)
 from app.services.system_use import health, used_by, waiting
 from app.shapes import Rule, fault, text
 
@@ -54,7 +63,7 @@ def _of_kind(part: Literal["options", "secrets"]) -> dict[str, Any]:
 class SystemBody(Answered):
     """A system; its options and secrets are those of its kind."""
 
-    name: Name | None = Field(None, description="May be left out where the path gives it.")
+    name: Name | None = Field(None, description=f"May be left out where the path gives it. {NAMED}")
     kind: Kind
     version: Annotated[str, text(50, line=True)] = "N/A"
     status: Literal["running", "paused"] = Field(
@@ -112,6 +121,10 @@ class Systems(Collection[System, SystemBody]):
         """Return the system of `name`."""
         query = select(System).where(System.name == name)
         return session.scalar(query.with_for_update() if lock else query)
+
+    def unusable(self, name: str) -> str | None:
+        """Its pages have the name in their addresses."""
+        return unaddressable(name)
 
     def rows(self, session: Session, before: int | None, limit: int) -> Sequence[System]:
         """Return systems, newest first."""
