@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,12 +11,13 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from app.domain.people import Role
-from app.errors import Conflict, Fault, Invalid
+from app.errors import Conflict, Fault, Invalid, Stale
 from app.pages import registration_form as shape
-from app.pages.forms import Form
+from app.pages.forms import ABSENT, Form, seen, unchanged
 from app.pages.screen import UNPROCESSABLE, Answer, Screen, back, go, post, route, unsure
 from app.rendering.registration_words import registration_sentence
 from app.services import configuring, restoring, trial
+from app.services.configuring import Condition
 from app.services.named import merged
 from app.services.reading import deliveries, integration_of
 from app.services.reading.deliveries import DeliveryWithAttempts
@@ -45,11 +47,13 @@ class Registrations(Screen):
     def save(self, integration_id: int) -> Answer:
         """Register the integration, or change its registration."""
         found = integration_of.of(self.site, integration_id)
+        condition = _unchanged(found)
 
         def work(body: RegistrationBody) -> Any:
-            return configuring.replace(REGISTRATIONS, self.site, self.actor, found.key, body)
+            site, actor, key = self.site, self.actor, found.key
+            return configuring.replace(REGISTRATIONS, site, actor, key, body, condition)
 
-        saved, form = self._tried(found, work)
+        saved, form = self._tried(found, work, condition)
         if saved is None:
             return self._form(found, form), UNPROCESSABLE
         said = "saved" if found.registered else "registered"
@@ -110,20 +114,28 @@ class Registrations(Screen):
         return shape.filled(empty, found.registered or found.former, systems)
 
     def _tried(
-        self, found: Found, work: Callable[[RegistrationBody], Any]
+        self,
+        found: Found,
+        work: Callable[[RegistrationBody], Any],
+        condition: Condition | None = None,
     ) -> tuple[Any | None, Form]:
-        """Return what `work` returns, or None and the form with what was refused."""
-        form = self._saved(found)
+        """Return what `work` returns, or None and the form with what was refused.
+
+        `condition` is asked before the values are looked at, too: the form may lack a direction.
+        """
+        form, faults = self._saved(found), list[Fault]()
         try:
+            if condition is not None:
+                condition(found.registration_version)
             # What the form hides stays as it is.
             current = found.registered or found.former or {}
-            typed = merged(current, shape.read(form, request.form))
+            typed = merged(current, shape.read(form, request.form, merging=True))
             return work(parse(RegistrationBody, typed)), form
         except Invalid as error:
-            return None, shape.typed_again(form, request.form).with_faults(error.faults)
-        except Conflict as error:
-            faults = [Fault("", str(error))]
-            return None, shape.typed_again(form, request.form).with_faults(faults)
+            faults.extend(error.faults)
+        except (Conflict, Stale) as error:
+            faults.append(Fault("", str(error)))
+        return None, shape.typed_again(form, request.form).with_faults(faults)
 
     def _form(
         self,
@@ -143,8 +155,20 @@ class Registrations(Screen):
             systems=form["/system"].choices,
             test=test,
             clean=clean,
+            version=seen(form, {} if clean else request.values, _version(found)),
             back=back(self.path),
         )
+
+
+def _version(found: Found) -> str:
+    """Return the version of what the form shows: the registration, and the directions."""
+    return f"{found.registration_version or ABSENT}/{len(_directions(found))}"
+
+
+def _unchanged(found: Found) -> Condition:
+    """Return the condition that nobody has saved since the form was made; it raises Stale."""
+    check = unchanged(request.form)
+    return lambda version: check(_version(replace(found, registration_version=version)))
 
 
 def _directions(found: Found) -> tuple[str, ...]:

@@ -35,7 +35,13 @@ KINDS = (
 MOST = 1000
 _NAME = Field("/name", "System Name", "text", required=True, longest=LONGEST_NAME)
 _VERSION = Field(
-    "/version", "Version", "text", help="N/A, as it is not required.", value="N/A", more=True
+    "/version",
+    "Version",
+    "text",
+    help="N/A, as it is not required.",
+    default="N/A",
+    value="N/A",
+    more=True,
 )
 _FALLBACK = Field(
     "/fallback",
@@ -106,7 +112,7 @@ class SystemForm(Screen):
 
         def save() -> Any:
             # What the form hides stays as it is; the status has a button of its own.
-            changes = _document(form, kind)
+            changes = _document(form, kind, merging=True)
             condition = unchanged(request.form)
             return configuring.patch(SYSTEMS, self.site, self.actor, name, changes, condition)
 
@@ -179,8 +185,9 @@ class SystemForm(Screen):
         )  # fmt: skip
 
 
-def _document(form: Form, kind: str) -> dict[str, Any]:
-    return {"kind": kind, "options": {}, "secrets": {}} | form.read(request.form)
+def _document(form: Form, kind: str, *, merging: bool = False) -> dict[str, Any]:
+    typed = form.read(request.form, merging=merging)
+    return {"kind": kind, "options": {}, "secrets": {}} | typed
 
 
 def _body(form: Form, kind: str) -> SystemBody:

@@ -33,27 +33,27 @@ class TocsinSystem(Screen):
     @route("/")
     def index(self) -> str:
         """Show the settings."""
-        return self._show(self._filled())
+        return self._show(*self._filled())
 
     @post("/")
     def save(self) -> Answer:
         """Save the settings; a new schedule holds at once."""
-        form = self._filled()
+        form, version = self._filled()
 
         def work() -> Any:
-            changes = form.read(request.form)
+            changes = form.read(request.form, merging=True)
             condition = unchanged(request.form)
             return preferences.patch(self.site, self.actor, changes, condition)
 
         saved, form = tried(form, request.form, work)
         if saved is None:
-            return self._show(form), UNPROCESSABLE
+            return self._show(form, version), UNPROCESSABLE
         if saved.document[preferences.SCHEDULE] == ON_DEMAND:
             warning = "Saved. The job runs by hand only: pending mail waits for Run now."
             return self.done("/systems/", warning, "warning")
         return self.done("/systems/", "Tocsin was saved.")
 
-    def _filled(self) -> Form:
+    def _filled(self) -> tuple[Form, str]:
         systems, _ = configuring.page(SYSTEMS, self.site, MOST, None)
         schedules, _ = configuring.page(SCHEDULES, self.site, MOST, None)
         mail = sorted(one["name"] for one in systems if one["kind"] in MAIL_KINDS)
@@ -68,15 +68,15 @@ class TocsinSystem(Screen):
             kind="select",
             choices=[("", "none"), *((name, name) for name in mail)],
         )
-        document = preferences.get(self.site).document
-        return form.with_values(document)
+        saved = preferences.get(self.site)
+        return form.with_values(saved.document), saved.version
 
-    def _show(self, form: Form) -> str:
+    def _show(self, form: Form, version: str) -> str:
         return self.page(
             "admin/tocsin_system.html",
             form=form,
             allowed=self.visitor.may(Role.ADMIN),
-            version=seen(form, request.form, preferences.get(self.site).version),
+            version=seen(form, request.form, version),
         )
 
 

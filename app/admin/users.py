@@ -8,7 +8,7 @@ from flask import request
 
 from app.domain.people import Role
 from app.pages.fields import Field
-from app.pages.forms import Form, tried
+from app.pages.forms import Form, seen, tried, unchanged
 from app.pages.screen import UNPROCESSABLE, Answer, Screen, post, route, unsure
 from app.services import people
 from app.services.people import UserRow
@@ -97,6 +97,7 @@ class Users(Screen):
                 role=given.get("role", ""),
                 disabled=given.get("active") != "yes",
                 actor=self.actor,
+                condition=unchanged(given),
             )
             return True
 
@@ -132,7 +133,8 @@ class Users(Screen):
         return self.done(self.path, f"{user.email} was deleted.")
 
     def _forms(self, user: UserRow, form: Form, reset: Form) -> str:
-        return self.page("admin/user_form.html", form=form, reset=reset, user=user)
+        version = seen(form, request.form, people.version(user))
+        return self.page("admin/user_form.html", form=form, reset=reset, user=user, version=version)
 
 
 def _document(user: UserRow) -> dict[str, Any]:

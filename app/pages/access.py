@@ -24,8 +24,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 API, FILES = "api.", ("static", "assets")
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-# Where the token of the server's own session stands in the signed cookie.
-TOKEN = "session"  # noqa: S105 - a name
+# Bytes of a form.
+LARGEST = 2 * 1024 * 1024
+# What stands in the signed cookie: the token of the server's own session, whose it is, and what the
+# tokens of forms are made from (Flask-WTF).
+TOKEN, OWNER, FORMS = "session", "owner", "csrf_token"
 _csrf = CSRFProtect()
 
 
@@ -57,15 +60,19 @@ def maybe_visitor() -> Visitor | None:
 
 
 def enter(user_id: int) -> None:
-    """Begin a session for a user who has proved who they are; nothing of before goes over."""
+    """Begin a session for a user who has proved who they are, and end the one before.
+
+    Nothing of that goes over; only the forms that this very user has open can still be sent.
+    """
+    forms = session.get(FORMS) if session.get(OWNER) == user_id else None
+    leave()
     token = sessions.begin(
         installation(),
         user_id,
         user_agent=request.user_agent.string,
         address=request.remote_addr or "",
     )
-    session.clear()
-    session[TOKEN] = token
+    session.update({TOKEN: token, OWNER: user_id}, **({FORMS: forms} if forms else {}))
     session.permanent = True
     g.pop("visitor", None)
 
@@ -87,6 +94,18 @@ def local_path(target: str | None) -> str:
     if hostile or parts.scheme or parts.netloc or not target.startswith("/"):
         return "/"
     return "/" if target.startswith("//") else target
+
+
+def may_return() -> bool:
+    """Whether a session was here, so that its user can sign in again and send an open form."""
+    return OWNER in session
+
+
+def sign_in_url() -> str:
+    """Return the sign-in that leads on to the page whose form was sent."""
+    came = urlsplit(request.referrer or "")
+    there = local_path(came.path + (f"?{came.query}" if came.query else ""))
+    return _sign_in(there)
 
 
 def bind(app: Flask) -> None:
@@ -126,19 +145,19 @@ def _refuse_nul() -> None:
 
 
 def _gate() -> Response | None:
-    """Let a request through (None), or send it to the sign-in; aborts with 400, 401 or 403."""
+    """Let a request through (None), or send it to the sign-in; aborts with 400, 401, 403 or 413."""
     endpoint = request.endpoint
     if endpoint is None or endpoint.startswith(API) or endpoint in FILES:
         return None
+    request.max_content_length = LARGEST
     _refuse_nul()
-    role = _role(endpoint)
+    role, found = _role(endpoint), maybe_visitor()
+    if found is None and role is not None:
+        return _to_sign_in()
     if request.method in CHANGING:
         _csrf.protect()
-    found = maybe_visitor()
-    if role is None:
+    if found is None or role is None:
         return None
-    if found is None:
-        return _to_sign_in()
     if not found.may(role):
         abort(403, f"This needs the role {role.value}; you have the role {found.role.value}.")
     return None
@@ -157,5 +176,8 @@ def _to_sign_in() -> Response:
         abort(401)
     if not people.anybody(installation()):
         return redirect("/sign-in")
-    path = request.full_path if request.query_string else request.path
-    return redirect("/sign-in" if path == "/" else f"/sign-in?{urlencode({'next': path})}")
+    return redirect(_sign_in(request.full_path if request.query_string else request.path))
+
+
+def _sign_in(following: str) -> str:
+    return "/sign-in" if following == "/" else f"/sign-in?{urlencode({'next': following})}"

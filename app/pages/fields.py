@@ -81,7 +81,7 @@ class Field:
         return replace(self, value=form.get(self.name, missing))
 
     def read(self, form: Mapping[str, str]) -> tuple[bool, Any]:
-        """Return whether it was given, and its value as JSON."""
+        """Return whether it was given, and its value as JSON; emptied, it has its default."""
         text = form.get(self.name)
         if self.kind == "yesno":
             return True, text in {YES, "on", "true"}
@@ -101,7 +101,7 @@ class Field:
     def _read_empty(self, text: str) -> tuple[bool, Any]:
         if self.nullable:
             return True, None
-        if self.kind in {"number", "select"} and not self.required:
+        if not self.required and (self.kind in {"number", "select"} or self.default):
             return False, None
         return True, "" if self.kind == "number" else text
 
@@ -116,6 +116,10 @@ class Field:
                 return int(bare)
             return float(bare) if _NUMBER.fullmatch(bare) and not self.whole else text
         return text.replace("\r\n", "\n")
+
+    def emptied(self, form: Mapping[str, str]) -> bool:
+        """Whether it was sent, and nothing stands in it; an empty password is left as it is."""
+        return self.kind != "password" and not form.get(self.name, "-").strip()
 
     def hidden(self, others: Mapping[str, Field], form: Mapping[str, str]) -> bool:
         """Whether what was typed elsewhere hides it, directly or through another field."""

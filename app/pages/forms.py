@@ -22,6 +22,7 @@ from app.pages.fields import Field
 Typed = Mapping[str, str]
 T = TypeVar("T")
 SEEN = "seen-version"
+ABSENT = "none"
 CHANGED = (
     "Somebody else has saved this while the form was open. What you typed is kept here: save again "
     "to put it in place of theirs, or open the page anew to see what they saved"
@@ -108,11 +109,12 @@ class Form:
         """Whether anything is wrong."""
         return bool(self.others) or any(one.error for one in self)
 
-    def read(self, typed: Typed) -> dict[str, Any]:
+    def read(self, typed: Typed, *, merging: bool = False) -> dict[str, Any]:
         """Return what was typed as the document that the shape validates.
 
         A field that its conditions hide is left out, whatever was sent for it; a number that is
-        none stays the text that it is, so that the shape names the range.
+        none stays the text that it is, so that the shape names the range. An emptied field with a
+        default is left out, too; `merging`, into what is stored (RFC 7396): it is null there.
         """
         document: dict[str, Any] = {}
         for one in self:
@@ -121,6 +123,8 @@ class Form:
             given, value = one.read(typed)
             if given:
                 _put(document, one.pointer, value)
+            elif merging and one.emptied(typed):
+                _put(document, one.pointer, None)
         return document
 
 
@@ -140,21 +144,22 @@ def tried(form: Form, typed: Typed, work: Callable[[], T]) -> tuple[T | None, Fo
 def unchanged(typed: Typed) -> Callable[[str | None], None]:
     """Return the condition that nobody has saved since the form was made; it raises Stale.
 
-    The form carries the version that it was made from: `forms.seen(version)` in the template.
+    The form carries the version that it was made from: `forms.seen(version)` in the template. The
+    version of what is not there is None.
     """
     seen = typed.get(SEEN)
 
     def check(version: str | None) -> None:
-        if seen and seen != version:
+        if seen and seen != (version or ABSENT):
             raise Stale(CHANGED)
 
     return check
 
 
-def seen(form: Form, typed: Typed, current: str) -> str:
+def seen(form: Form, typed: Typed, current: str | None) -> str:
     """Return the version that a form carries: the one it began with, until it told of another."""
     told = sentence(CHANGED) in form.others
-    return current if told else typed.get(SEEN) or current
+    return (not told and typed.get(SEEN)) or current or ABSENT
 
 
 def sentence(text: str) -> str:

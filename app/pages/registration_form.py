@@ -128,9 +128,12 @@ def _spelled_out(document: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def read(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
-    """Return what was typed as a registration; without fields for it, both directions are alike."""
-    document = form.read(typed)
+def read(form: Form, typed: Mapping[str, str], *, merging: bool = False) -> dict[str, Any]:
+    """Return what was typed as a registration, or as the changes of one (`merging`).
+
+    Without fields for it, both directions are alike.
+    """
+    document = form.read(typed, merging=merging)
     for one in (FORWARD, BACKWARD):
         settings = document.get(one)
         if settings is None:
@@ -146,7 +149,12 @@ def read(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
 
 
 def typed_again(form: Form, typed: Mapping[str, str]) -> Form:
-    """Return the form with what was typed, also a silence that no list has."""
+    """Return the form with what was typed, also a silence that no list has.
+
+    A backward direction that was not there while it was typed is like the forward one.
+    """
+    if "backward.recipients" not in typed:
+        typed = {**typed, "sameForBackward": YES}
     for pointer, one in form.fields.items():
         value = typed.get(one.name, "")
         listed = pointer.endswith("noActivityMinutes") and value.isascii() and value.isdigit()

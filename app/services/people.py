@@ -14,8 +14,10 @@ from app.domain.cron import zones
 from app.domain.people import Role, Theme
 from app.errors import Conflict, Fault, Invalid, NotFound
 from app.models import User
-from app.services import audit, passwords, sessions
+from app.services import audit, passwords, saved_views, sessions
+from app.services.configuring import Condition
 from app.services.installation import Installation
+from app.services.named import digest
 from app.shapes import line_break, unstorable
 
 KIND = "user"
@@ -40,6 +42,11 @@ class UserRow:
     created_at: datetime
     disabled_at: datetime | None
     last_seen_at: datetime | None
+
+
+def version(user: UserRow) -> str:
+    """Return what changes with all that the form of a user shows."""
+    return digest(_shown(user))
 
 
 def anybody(site: Installation) -> bool:
@@ -68,8 +75,7 @@ def get(site: Installation, user_id: int) -> UserRow:
 def by_email(site: Installation, email: str) -> UserRow:
     """Return the user with that e-mail; raises NotFound."""
     with site.store.reading() as connection:
-        wanted = _ROW.where(_USERS.c.email == email.strip().lower())
-        row = connection.execute(wanted).one_or_none()
+        row = connection.execute(_ROW.where(_USERS.c.email == email.strip().lower())).one_or_none()
     if row is None:
         raise NotFound(f"There is no user with the e-mail {email.strip()}.")
     return UserRow(*row)
@@ -131,14 +137,17 @@ def update(  # noqa: PLR0913 - the fields of a user
     role: Role | str,
     disabled: bool,
     actor: str,
+    condition: Condition | None = None,
 ) -> None:
-    """Change a user; disabling ends the sessions. Raises Invalid, NotFound, Conflict."""
+    """Change a user; disabling ends the sessions. Raises Invalid, NotFound, Conflict, Stale."""
     if faults := _name_faults(name) + _role_faults(role):
         raise Invalid(faults)
     now = utc_now()
     with site.store.writing() as connection:
         admins = _lock_admins(connection)
-        before = _one(connection, user_id)
+        before = _one(connection, user_id, lock=True)
+        if condition is not None:
+            condition(version(before))
         if disabled or Role(role) is not Role.ADMIN:
             _keep_one(admins, before, "disabled" if disabled else "given a lower role")
         values = {
@@ -169,12 +178,13 @@ def set_password(
 
 
 def remove(site: Installation, user_id: int, *, actor: str) -> None:
-    """Remove a user with all sessions; raises NotFound, and Conflict for the last admin."""
+    """Remove a user with what is theirs; raises NotFound, and Conflict for the last admin."""
     with site.store.writing() as connection:
         admins = _lock_admins(connection)
         before = _one(connection, user_id)
         _keep_one(admins, before, "removed")
         sessions.end_all(connection, user_id)
+        saved_views.remove_all(connection, user_id)
         connection.execute(delete(_USERS).where(_USERS.c.id == user_id))
         audit.record(connection, actor, "delete", KIND, before.email, _shown(before), None)
 
@@ -191,7 +201,7 @@ def save_account(  # noqa: PLR0913 - the fields of an account
     if faults:
         raise Invalid(faults)
     with site.store.writing() as connection:
-        before = _one(connection, user_id)
+        before = _one(connection, user_id, lock=True)
         values = {"name": name.strip(), "zone": zone, "theme": Theme(theme)}
         connection.execute(_USERS.update().where(_USERS.c.id == user_id).values(**values))
         _record(connection, actor, before)
@@ -204,8 +214,9 @@ def _record(connection: Connection, actor: str, before: UserRow) -> None:
         audit.record(connection, actor, "update", KIND, before.email, old, new)
 
 
-def _one(connection: Connection, user_id: int) -> UserRow:
-    row = connection.execute(_ROW.where(_USERS.c.id == user_id)).one_or_none()
+def _one(connection: Connection, user_id: int, *, lock: bool = False) -> UserRow:
+    wanted = _ROW.where(_USERS.c.id == user_id)
+    row = connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
     if row is None:
         raise NotFound("There is no such user, or it was removed meanwhile.")
     return UserRow(*row)
@@ -230,12 +241,10 @@ def _shown(user: UserRow) -> dict[str, Any]:
 
 
 def _name_faults(name: str) -> list[Fault]:
-    problem = unstorable(name) or line_break(name)
-    if len(name) > MAX_NAME:
-        problem = f"must have at most {MAX_NAME} characters"
+    long = f"must have at most {MAX_NAME} characters" if len(name) > MAX_NAME else None
+    problem = long or unstorable(name) or line_break(name)
     return [Fault("/name", problem)] if problem else []
 
 
 def _role_faults(role: str) -> list[Fault]:
-    known = ", ".join(Role)
-    return [] if role in set(Role) else [Fault("/role", f"must be one of {known}")]
+    return [] if role in set(Role) else [Fault("/role", f"must be one of {', '.join(Role)}")]

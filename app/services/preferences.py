@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
@@ -19,7 +17,7 @@ from app.models import Preference, Schedule, System
 from app.services import audit, systems
 from app.services.configuring import Condition, run
 from app.services.installation import Installation
-from app.services.named import Change, Document, Saved, merged
+from app.services.named import Change, Document, Saved, digest, merged
 from app.services.sql import insert
 from app.shapes import Shape, parse, text, whole
 
@@ -175,8 +173,7 @@ def _document(session: Session) -> Document:
 
 def _saved(session: Session) -> Saved:
     document = _document(session)
-    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-    return Saved(document, digest[:16])
+    return Saved(document, digest(document))
 
 
 def _take_effect(site: Installation) -> None:

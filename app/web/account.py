@@ -10,13 +10,32 @@ from app.domain.people import Role, Theme
 from app.errors import Fault, Invalid
 from app.pages import access
 from app.pages.access import needs
+from app.pages.fields import Field
+from app.pages.forms import Form, tried
+from app.pages.screen import SEE_OTHER, UNPROCESSABLE
 from app.services import people, sessions, sign_in
 from app.services.installation import installation
-from app.web.forms import UNPROCESSABLE, Form
+from app.services.sessions import Visitor
 
 pages = Blueprint("web_account", __name__)
-SEE_OTHER, TOO_MANY, YEAR = 303, 429, 31_536_000
-_TITLES = {"name": "The name", "zone": "The time zone", "theme": "The theme"}
+TOO_MANY, YEAR = 429, 31_536_000
+ACCOUNT = Form.made(
+    Field("/name", "Name", "text"),
+    Field("/zone", "Time zone", "select"),
+    Field(
+        "/theme", "Theme", "select", choices=[(str(one), str(one).capitalize()) for one in Theme]
+    ),
+)
+PASSWORD = Form.made(
+    Field("/old_password", "Current password", "password", required=True),
+    Field(
+        "/password",
+        "New password",
+        "password",
+        required=True,
+        help="At least 12 characters. All your other sessions end.",
+    ),
+)
 
 
 @pages.get("/account")
@@ -32,10 +51,14 @@ def save() -> Response:
     """Save name, time zone and theme."""
     who = access.visitor()
     values = {name: request.form.get(name, "") for name in ("name", "zone", "theme")}
-    try:
+
+    def work() -> bool:
         people.save_account(installation(), who.user_id, **values, actor=who.actor)
-    except Invalid as error:
-        return _page(Form(values).refused(error.faults, _TITLES), status=UNPROCESSABLE)
+        return True
+
+    done, form = tried(_account(who), request.form, work)
+    if done is None:
+        return _page(form, status=UNPROCESSABLE)
     flash("Your account is saved.", "success")
     return _with_theme(redirect("/account", SEE_OTHER), values["theme"])
 
@@ -44,17 +67,17 @@ def save() -> Response:
 @needs(Role.VIEWER)
 def change_password() -> Response:
     """Change the password, for who knows the old one; all other sessions end."""
-    who, site, form = access.visitor(), installation(), Form()
+    who, site = access.visitor(), installation()
     old, new = request.form.get("old_password", ""), request.form.get("password", "")
     try:
         if sign_in.authenticate(site, who.email, old, request.remote_addr or "") is None:
-            raise Invalid([Fault("/old_password", "The current password is wrong.")])
+            raise Invalid([Fault("/old_password", "is wrong")])
         people.set_password(site, who.user_id, new, actor=who.actor, keep=who.session)
     except Invalid as error:
-        form = form.refused(error.faults, {"password": "The new password"})
-        return _page(password=form, status=UNPROCESSABLE)
+        return _page(password=PASSWORD.with_faults(error.faults), status=UNPROCESSABLE)
     except sign_in.TooManyTries as error:
-        return _page(password=Form(errors={"": str(error)}), status=TOO_MANY)
+        form = PASSWORD.with_faults([Fault("", str(error))])
+        return _page(password=form, status=TOO_MANY)
     flash("Your password is changed; all other sessions have ended.", "success")
     return redirect("/account", SEE_OTHER)
 
@@ -89,18 +112,20 @@ def _with_theme(answer: Response, theme: str) -> Response:
     return answer
 
 
-def _page(account: Form | None = None, password: Form | None = None, status: int = 200) -> Response:
+def _account(who: Visitor) -> Form:
+    form = ACCOUNT.changed("/zone", choices=[(zone, zone) for zone in sorted(zones())])
+    return form.with_values({"name": who.name, "zone": who.zone, "theme": who.theme})
+
+
+def _page(account: Form | None = None, password: Form = PASSWORD, status: int = 200) -> Response:
     who = access.visitor()
-    mine = {"name": who.name, "zone": who.zone, "theme": who.theme}
     return make_response(
         render_template(
             "web/account.html",
             me=who,
-            account=account or Form(mine),
-            password=password or Form(),
+            account=account or _account(who),
+            password=password,
             sessions=sessions.listing(installation(), who.user_id),
-            zones=sorted(zones()),
-            themes=list(Theme),
         ),
         status,
     )

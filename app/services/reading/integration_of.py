@@ -15,6 +15,7 @@ from app.services import configuring
 from app.services.bulk_rows import ALREADY, missing, standing
 from app.services.installation import Installation
 from app.services.integrations import INTEGRATIONS
+from app.services.named import version
 from app.services.reading import failures
 from app.services.reading.failures import FailureDocument, FailureQuery
 from app.services.registrations import REGISTRATIONS
@@ -28,7 +29,8 @@ Document = Mapping[str, Any]
 class Found:
     """An integration: `document` as the API says it; `registered`: its registration, or None.
 
-    `former` are the settings with which it was unregistered, since `unregistered_at`.
+    `former` are the settings with which it was unregistered, since `unregistered_at`. `version` is
+    that of the integration, `registration_version` that of its registration, None: there is none.
     """
 
     id: int
@@ -37,6 +39,8 @@ class Found:
     document: Document
     registered: Document | None
     former: Document | None
+    version: str
+    registration_version: str | None
     unregistered_at: Any = None
 
     @property
@@ -66,13 +70,17 @@ def of(site: Installation, integration_id: int) -> Found:
         settings = None if stored is None else dict(REGISTRATIONS.body(session, stored))
         active = stored is not None and stored.active
         since = None if stored is None else stored.unregistered_at
+        settings_version = version(stored) if stored is not None and stored.active else None
+    saved = configuring.get(INTEGRATIONS, site, key)
     return Found(
         id=integration_id,
         key=key,
         name=name,
-        document=configuring.get(INTEGRATIONS, site, key).document,
+        document=saved.document,
         registered=settings if active else None,
         former=None if active else settings,
+        version=saved.version,
+        registration_version=settings_version,
         unregistered_at=None if active else since,
     )
 
