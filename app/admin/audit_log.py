@@ -47,6 +47,7 @@ class AuditLog(Screen):
 
     title, path, icon, section = "Audit log", "/audit-log/", "history", "Administration"
     role = Role.ADMIN
+    listing = LISTING
 
     @route("/", Role.ADMIN)
     def index(self) -> str:

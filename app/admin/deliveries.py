@@ -60,6 +60,7 @@ class Deliveries(Screen):
     """The list of deliveries, the lanes that do not flow, and one delivery."""
 
     title, path, icon, section = "Deliveries", "/deliveries/", "send", "Notifications"
+    listing = LISTING
 
     @route("/")
     def index(self) -> str:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from flask import request
+from flask import redirect, request
 from werkzeug.wrappers import Response
 
+from app.domain.kinds import Kind
 from app.domain.people import Role
 from app.errors import Fault, Invalid
 from app.pages import download
@@ -27,6 +28,7 @@ from app.services.reading.failure_filter import FailureQuery
 from app.services.reading.failures import FailureDocument
 from app.shapes import parse
 
+GLOBAL, PROCESSING = "/failures/global/", "/failures/processing/"
 DIRECTIONS = (("forward", "Forward"), ("backward", "Backward"))
 INTEGRATION = Choice("integration", "Integration", lambda: failure_reasons.choices(installation()))
 STATES = (("open", "Open"), ("resolved", "Resolved"))
@@ -95,10 +97,12 @@ class FailureScreen(Screen):
         return download.csv("failures.csv", _COLUMNS, rows)
 
     @route("/<int:number>")
-    def show(self, number: int) -> str:
+    def show(self, number: int) -> Answer:
         """Show one failure: facts, trace, decisions, deliveries, history."""
         number = min(number, MAX_ID)
         one = read.one(self.site, number)
+        if (one.kind is Kind.PROCESSING) != (self.path == PROCESSING):
+            return redirect(f"{GLOBAL if self.path == PROCESSING else PROCESSING}{number}")
         told = parse(DeliveryQuery, {"failure": str(number), "limit": "20"})
         changed = parse(AuditQuery, {"kind": "failure", "name": str(number), "limit": "20"})
         names = failure_reasons.names(self.site, [one.integration] if one.integration else [])

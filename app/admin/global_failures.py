@@ -7,19 +7,18 @@ from typing import ClassVar
 
 from flask import request
 
-from app.admin.failure_shared import DIRECTIONS, INTEGRATION, STATES, FailureScreen
+from app.admin.failure_shared import DIRECTIONS, GLOBAL, INTEGRATION, STATES, FailureScreen
 from app.pages.filters import Choice, Period, Text
 from app.pages.lists import Column, Empty, Listing
 from app.pages.screen import route
 
 OTHER = "other"
-GLOBAL = {"kind": "global"}
 
 
 class GlobalFailures(FailureScreen):
     """The list with its two-way switch."""
 
-    title, path, icon = "Global Failures", "/failures/global/", "alert-triangle"
+    title, path, icon = "Global Failures", GLOBAL, "alert-triangle"
     listing: ClassVar[Listing] = Listing(
         columns=(
             Column("Integration"),
@@ -34,9 +33,9 @@ class GlobalFailures(FailureScreen):
             Text("q", "Search", search=True),
             INTEGRATION,
             Choice("direction", "Direction", DIRECTIONS),
+            Choice("state", "State", STATES),
             Text("errorCode", "Error code"),
             Text("message", "Error message"),
-            Choice("state", "State", STATES),
             Period(cycles=True),
         ),
         empty=Empty("Nothing has failed", "Job failures of integrations are listed here."),
@@ -71,7 +70,11 @@ class GlobalFailures(FailureScreen):
 
     def fixed(self) -> Mapping[str, str]:
         """Return which of both sides of the switch is shown."""
-        return {"errorType": OTHER} if self._other() else {"errorType": "integration"} | GLOBAL
+        return (
+            {"errorType": OTHER}
+            if self._other()
+            else {"errorType": "integration", "kind": "global"}
+        )
 
     def _other(self) -> bool:
         return request.values.get("errorType", request.form.get("f.errorType")) == OTHER

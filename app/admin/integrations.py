@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from flask import request
+from werkzeug.wrappers import Response
 
 from app.domain.kinds import Kind
 from app.domain.people import Role
+from app.errors import Fault, Invalid
+from app.pages import download
 from app.pages.filters import Choice, Text
-from app.pages.forms import Form, tried
+from app.pages.forms import Form, seen, tried, unchanged
 from app.pages.lists import Column, Empty, Listing
 from app.pages.screen import UNPROCESSABLE, Answer, Screen, back, post, route, unsure
 from app.rendering.registration_words import registration_sentence
@@ -18,7 +22,7 @@ from app.services import activating, configuring, integrations
 from app.services.integration_shape import IntegrationBody
 from app.services.integrations import INTEGRATIONS
 from app.services.reading import integration_of, integrations_list
-from app.services.reading.integrations_list import IntegrationQuery
+from app.services.reading.integrations_list import IntegrationQuery, IntegrationRow
 from app.shapes import parse
 
 SHOWS = (
@@ -49,6 +53,12 @@ LISTING = Listing(
 _FIELDS = ("/key", "/name", "/system1", "/system2", "/bidirectional", "/maxRetryCount")
 _ACTIVATED = {"forward": "Forward", "backward": "Backward"}
 _LAST = 5
+_OF_A_SIDE = ("active", "health", "last_activity_at", "open_failures")
+_CSV = (
+    "key", "name", "system1", "system2",
+    *(f"forward_{name}" for name in _OF_A_SIDE), *(f"backward_{name}" for name in _OF_A_SIDE),
+    "registered", "system", "recipients",
+)  # fmt: skip
 
 
 @cache
@@ -68,6 +78,7 @@ class Integrations(Screen):
     """The list, one integration, and adding, changing, activating and deleting it."""
 
     title, path, icon = "Integrations", "/integrations/", "plug-connected"
+    listing = LISTING
 
     @route("/")
     def index(self) -> str:
@@ -83,6 +94,15 @@ class Integrations(Screen):
             bulk_url=f"{self.path}bulk/",
             example=_example(self.site.settings.public_url),
         )
+
+    @route("/export.csv")
+    def export(self) -> Response:
+        """Stream what the filter finds as CSV."""
+        view = LISTING.view(request.args, self.path, IntegrationQuery)
+        if view.problems:
+            raise Invalid([Fault("", problem) for problem in view.problems])
+        rows = (list(_cells(one)) for one in integrations_list.export(self.site, view.query))
+        return download.csv("integrations.csv", _CSV, rows)
 
     @route("/<int:integration_id>")
     def show(self, integration_id: int) -> str:
@@ -130,12 +150,13 @@ class Integrations(Screen):
     def update(self, integration_id: int) -> Answer:
         """Change an integration."""
         found = integration_of.of(self.site, integration_id)
-        form = _empty_form(new=False)
+        form, condition = _empty_form(new=False), unchanged(request.form)
 
         def work() -> Any:
-            changes = form.read(request.form)
+            changes = form.read(request.form, merging=True)
             changes["name"] = changes.get("name") or found.key
-            return configuring.patch(INTEGRATIONS, self.site, self.actor, found.key, changes)
+            site, actor, key = self.site, self.actor, found.key
+            return configuring.patch(INTEGRATIONS, site, actor, key, changes, condition)
 
         saved, form = tried(form, request.form, work)
         if saved is None:
@@ -174,7 +195,17 @@ class Integrations(Screen):
         return self.done(back(f"{self.path}{integration_id}"), said)
 
     def _form(self, form: Form, found: integration_of.Found | None = None) -> str:
-        return self.page("admin/integration_form.html", form=form, found=found)
+        version = seen(form, request.form, found.version) if found else None
+        return self.page("admin/integration_form.html", form=form, found=found, version=version)
+
+
+def _cells(one: IntegrationRow) -> Iterator[object]:
+    """Yield a row of CSV; the backward side of what runs one way is empty."""
+    yield from (one.key, one.name, one.system1, one.system2)
+    for number in (0, 1):
+        there = number < len(one.directions)
+        yield from (getattr(one.directions[number], name) if there else None for name in _OF_A_SIDE)
+    yield from (one.registered, one.system, ", ".join(one.recipients))
 
 
 def _example(url: str) -> str:

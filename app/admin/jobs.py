@@ -65,13 +65,15 @@ class Jobs(Screen):
     @route("/<int:job_id>")
     def show(self, job_id: int) -> str:
         """Show how far a job is, and its rows; it polls until the job has ended."""
+        # Before its rows: those of a job that has ended are read when nothing changes them.
+        job = jobs.one(self.site, job_id)
         view = ROWS.view(request.args, f"{self.path}{job_id}", JobRowQuery)
         return self.page(
             "admin/job.html",
             view=view,
             page=jobs.rows_of(self.site, job_id, view.query),
             total=None,
-            job=jobs.one(self.site, job_id),
+            job=job,
             words=WORDS,
             colours=COLOURS,
         )

@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 
 from flask import request
 
-from app.admin.failure_shared import DIRECTIONS, INTEGRATION, STATES, FailureScreen
+from app.admin.failure_shared import DIRECTIONS, INTEGRATION, PROCESSING, STATES, FailureScreen
 from app.pages.filters import Choice, Hidden, Period, Text
 from app.pages.lists import Column, Empty, Listing
 from app.pages.screen import route
@@ -22,7 +22,7 @@ _PARAMETER = {"message": "wholeMessage", "code": "errorCode", "integration": "in
 class ProcessingFailures(FailureScreen):
     """The list, and its groups."""
 
-    title, path, icon = "Processing Failures", "/failures/processing/", "list-details"
+    title, path, icon = "Processing Failures", PROCESSING, "list-details"
     listing: ClassVar[Listing] = Listing(
         columns=(
             Column("Integration"),
@@ -36,19 +36,19 @@ class ProcessingFailures(FailureScreen):
         ),
         filters=(
             Text("q", "Search", search=True),
+            INTEGRATION,
+            Choice("direction", "Direction", DIRECTIONS),
+            Choice("state", "State", STATES),
             Text("entityId", "Entity id"),
             Text("errorCode", "Error code"),
             Hidden("hasErrorCode", "Error code", (("true", "any"), ("false", "none"))),
             Text("message", "Error message"),
             Hidden("wholeMessage", "Exactly this message"),
-            INTEGRATION,
-            Choice("direction", "Direction", DIRECTIONS),
             Choice(
                 "integrationStatus",
                 "Integration is",
                 (("active", "Active"), ("inactive", "Inactive")),
             ),
-            Choice("state", "State", STATES),
             Period(cycles=True),
         ),
         empty=Empty("Nothing has failed", "Entities that fail to synchronise are listed here."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,10 +13,11 @@ from app.domain.kinds import RunCause
 from app.domain.people import Role
 from app.domain.schedule import ON_DEMAND
 from app.pages.fields import Field
-from app.pages.forms import Form, tried
+from app.pages.forms import Form, seen, tried, unchanged
 from app.pages.lists import Column, Empty, Listing
 from app.pages.screen import UNPROCESSABLE, Answer, Screen, post, route, unsure
 from app.services import configuring, dispatch, preferences
+from app.services.named import Saved
 from app.services.paging import PageQuery
 from app.services.reading import runs
 from app.services.schedule_shape import ScheduleBody
@@ -120,25 +120,26 @@ class Schedules(Screen):
     @route("/-/edit/<name:name>", Role.ADMIN)
     def edit(self, name: str) -> str:
         """Show the form of a schedule."""
-        document = configuring.get(SCHEDULES, self.site, name).document
-        form = _empty_form().with_values({key: v for key, v in document.items() if v is not None})
-        how = replace(form["/how"], value=CRON if document["cron"] else INTERVAL)
-        return self._form(Form({**form.fields, "/how": how}), document)
+        saved = configuring.get(SCHEDULES, self.site, name)
+        given = {key: value for key, value in saved.document.items() if value is not None}
+        form = _empty_form().with_values(given)
+        how = CRON if saved.document["cron"] else INTERVAL
+        return self._form(form.changed("/how", value=how), saved)
 
     @post("/-/edit/<name:name>")
     def update(self, name: str) -> Answer:
         """Change a schedule; new times hold at once."""
-        document = configuring.get(SCHEDULES, self.site, name).document
+        there, condition = configuring.get(SCHEDULES, self.site, name), unchanged(request.form)
         form = _empty_form()
 
         def work() -> Any:
             nothing = {"every": None, "cron": None, "zone": None}
             changes = nothing | _document(form)
-            return configuring.patch(SCHEDULES, self.site, self.actor, name, changes)
+            return configuring.patch(SCHEDULES, self.site, self.actor, name, changes, condition)
 
         saved, form = tried(form, request.form, work)
         if saved is None:
-            return self._form(form, document), UNPROCESSABLE
+            return self._form(form, there), UNPROCESSABLE
         return self.done(self.path, f"The schedule {saved.document['name']} was saved.")
 
     @post("/-/delete/<name:name>")
@@ -172,8 +173,13 @@ class Schedules(Screen):
         preferences.patch(self.site, self.actor, {"paused": paused})
         return self.done(self.path, "Sending is paused." if paused else "Sending goes on.")
 
-    def _form(self, form: Form, document: dict[str, Any] | None) -> str:
-        return self.page("admin/schedule_form.html", form=form, document=document)
+    def _form(self, form: Form, saved: Saved | None) -> str:
+        return self.page(
+            "admin/schedule_form.html",
+            form=form,
+            document=saved.document if saved else None,
+            version=seen(form, request.form, saved.version) if saved else None,
+        )
 
 
 SCREENS = (Schedules,)

@@ -27,6 +27,8 @@ from app.shapes import parse
 Q = TypeVar("Q", bound=PageQuery)
 PER_PAGE = 50
 CAP = 10_000
+# So many filters are always in sight; the others can be shown.
+FIRST = 4
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ class View(Generic[Q]):
         """Whether any filter is on."""
         return bool(self.chips)
 
+    def filtered_by(self, filters: Sequence[Filter]) -> bool:
+        """Whether one of these is on."""
+        return any(name in self.args for one in filters for name in one.names)
+
     def url(self, **changes: str | None) -> str:
         """Return the URL of this look with `changes`; the place in the list is left out."""
         kept = {name: value for name, value in self.args.items() if name != "cursor"}
@@ -88,6 +94,11 @@ class View(Generic[Q]):
     def newest(self) -> str:
         """The URL of the first page."""
         return self.at(None)
+
+    @property
+    def saved_as(self) -> str:
+        """What of this look a saved view keeps."""
+        return self.listing.own(self.args)
 
     @property
     def paged(self) -> bool:
@@ -145,9 +156,37 @@ class Listing:
         view = View(self, known, query, (), tuple(problems), path)
         return replace(view, chips=tuple(self._chips(view)))
 
+    @property
+    def first_filters(self) -> Sequence[Filter]:
+        """The filters that are always in sight."""
+        return self._shown[:FIRST] if len(self._shown) > FIRST + 1 else self._shown
+
+    @property
+    def more_filters(self) -> Sequence[Filter]:
+        """The filters behind *More filters*."""
+        return self._shown[len(self.first_filters) :]
+
+    @property
+    def hidden_names(self) -> Sequence[str]:
+        """The parameters of its URL that nobody types."""
+        hidden = [one for one in self.filters if one.kind == "hidden"]
+        return (*self.kept, *(name for one in hidden for name in one.names))
+
+    @property
+    def _shown(self) -> Sequence[Filter]:
+        return [one for one in self.filters if one.kind != "hidden"]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Every parameter of its URL but the place in the list."""
+        return (*(name for one in self.filters for name in one.names), *self.kept)
+
+    def own(self, args: Mapping[str, str]) -> str:
+        """Return what of `args` is the list's own as a query string, always in one order."""
+        return urlencode([(name, args[name]) for name in self.names if args.get(name)])
+
     def _knows(self, name: str) -> bool:
-        named = {name for one in self.filters for name in one.names}
-        return name == "cursor" or name in named or name in self.kept
+        return name == "cursor" or name in self.names
 
     def _parsed(self, shape: type[Q], wanted: dict[str, Any], problems: list[str]) -> Q:
         """Return the query; a parameter with a fault is left out of it, and told."""

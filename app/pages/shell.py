@@ -16,6 +16,7 @@ from app.pages import tests, times
 from app.pages.access import API, maybe_visitor
 from app.pages.lists import counted
 from app.pages.screen import Screen
+from app.services import saved_views
 from app.services.installation import installation
 from app.services.reading import dispatch_status
 
@@ -51,7 +52,9 @@ def _context(admin: Admin) -> dict[str, Any]:
     }
     if who is not None:
         site = installation()
+        shared["environment"] = site.settings.environment
         shared["navigation"] = partial(navigation, admin)
+        shared["saved_views"] = partial(saved_views.of, site, who.user_id)
         shared["dispatch"] = dispatch_status.read(site, now)
     return shared
 

@@ -99,6 +99,18 @@ dialog?.addEventListener("input", () => {
   changed = true;
 });
 
+// Shows why a form was not taken above it, and leaves what is typed; false: the page is no such one.
+const noted = (form, html) => {
+  const note = $("[data-note]", new DOMParser().parseFromString(html, "text/html"));
+  if (!note) return false;
+  $("[data-note]", form)?.remove();
+  note.className = "error-summary";
+  note.setAttribute("role", "alert");
+  form.prepend(note);
+  note.focus();
+  return true;
+};
+
 // Sends a form; returns the page that answers, or null where the browser is sent on.
 const answered = async (form, submitter, target) => {
   const body = new FormData(form, submitter);
@@ -108,15 +120,21 @@ const answered = async (form, submitter, target) => {
     headers: { "X-Fragment": "yes" },
   });
   const onward = response.headers.get("X-Location");
-  if (!onward) return response.text();
+  if (!onward) {
+    const html = await response.text();
+    return response.ok || response.status === 422 || !noted(form, html) ? html : null;
+  }
   changed = false;
   location.href = onward;
   return null;
 };
 
-// A form with data-stay is answered in its place, so that a password typed in it stays.
+// A form with data-stay is answered in its place, so that a password typed in it stays, and what was
+// opened, and the focus on the button that was pressed.
 const stayed = async (form, submitter) => {
   const kept = $$("input[type=password]", form).map((box) => [box.id, box.value]);
+  const titled = (details) => $("summary", details)?.textContent.trim();
+  const open = $$("details[open]", form).map(titled);
   const html = await answered(form, submitter, form.getAttribute("action"));
   if (html === null) return;
   const page = new DOMParser().parseFromString(html, "text/html");
@@ -127,6 +145,9 @@ const stayed = async (form, submitter) => {
     const box = document.getElementById(id);
     if (box) box.value = value;
   }
+  for (const one of $$("details", content)) if (open.includes(titled(one))) one.open = true;
+  const alike = (one) => one.name === submitter?.name && one.value === submitter.value;
+  $$("button", content).find((one) => submitter?.name && alike(one))?.focus();
   started(content);
 };
 
@@ -154,6 +175,27 @@ const ask = (title, text, yes) =>
     box.showModal();
     box.addEventListener("close", () => resolve(box.returnValue === "yes"), { once: true });
   });
+
+// The second click of a double click sends nothing: what the first one has opened or put in place
+// may hold a button just there, such as the answer to the question whether one is sure.
+let lastClick = { at: -Infinity, x: 0, y: 0 };
+document.addEventListener(
+  "click",
+  (event) => {
+    if (!event.detail) return; // by keyboard
+    const [at, x, y] = [event.timeStamp, event.screenX, event.screenY];
+    const near = Math.hypot(x - lastClick.x, y - lastClick.y) < 8;
+    const second = near && at - lastClick.at < 400;
+    lastClick = { at, x, y };
+    if (second && event.target.closest("button")?.type === "submit") event.preventDefault();
+  },
+  true,
+);
+for (const other of ["input", "keydown"]) {
+  document.addEventListener(other, () => {
+    lastClick.at = -Infinity;
+  });
+}
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
@@ -190,7 +232,8 @@ document.addEventListener("submit", async (event) => {
     try {
       await (inDialog ? sent : stayed)(form, submitter);
     } catch {
-      await ask("Not sent", "The server cannot be reached. Nothing was changed; try again.", "OK");
+      const text = "The server did not answer. What you typed is still here: send it again.";
+      await ask("No answer", text, "OK");
     } finally {
       delete form.dataset.sending;
     }
@@ -200,7 +243,12 @@ window.addEventListener("pageshow", () => {
   for (const form of $$("form[data-sending]")) delete form.dataset.sending;
 });
 
-// Selecting rows: all of a page, and how many.
+// Selecting rows: all of a page, and how many. It is said by a region that is there from the start:
+// what appears together with its words is not announced.
+const chosenSaid = document.createElement("p");
+chosenSaid.className = "visually-hidden";
+chosenSaid.setAttribute("role", "status");
+$("[data-bulk]")?.before(chosenSaid);
 const counted = () => {
   const boxes = $$("#list tbody input[name=row]");
   const chosen = boxes.filter((box) => box.checked);
@@ -217,6 +265,7 @@ const counted = () => {
     if (all && every.hidden) all.checked = false;
     if (all?.checked && count) count.textContent = "All that match";
   }
+  if (chosenSaid.textContent || chosen.length) chosenSaid.textContent = count?.textContent ?? "";
   const all = $("[data-all]");
   all.checked = chosen.length > 0 && chosen.length === boxes.length;
   all.indeterminate = chosen.length > 0 && chosen.length < boxes.length;
@@ -250,10 +299,42 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => button.replaceChildren(...before), 2000);
 });
 
-// Polling: an element with data-poll (seconds) is replaced by its new self until it has none;
-// a hidden tab rests.
+// Changes what stands in the page into what the server shows now, and only what differs: the focus
+// stays, and a live region stays in the page, so that its new words are said.
+const changedInto = (before, after) => {
+  if (before.isEqualNode(after)) return;
+  if (before.nodeName !== after.nodeName || before.id !== after.id) {
+    before.replaceWith(after);
+    return;
+  }
+  if (before.nodeType !== Node.ELEMENT_NODE) {
+    before.nodeValue = after.nodeValue;
+    return;
+  }
+  for (const { name } of [...before.attributes]) {
+    // What the reader has opened stays open.
+    if (!after.hasAttribute(name) && name !== "open") before.removeAttribute(name);
+  }
+  for (const { name, value } of after.attributes) before.setAttribute(name, value);
+  const [olds, news] = [[...before.childNodes], [...after.childNodes]];
+  news.forEach((one, at) => (at < olds.length ? changedInto(olds[at], one) : before.append(one)));
+  for (const one of olds.slice(news.length)) one.remove();
+};
+
+// The same for one element and what stands in it; a focus whose place is gone goes to its start.
+const renewed = (before, after) => {
+  const focused = before.contains(document.activeElement);
+  changedInto(before, after);
+  if (!focused || before.contains(document.activeElement)) return;
+  before.tabIndex = -1;
+  before.focus();
+};
+
+// Polling: an element with data-poll (seconds) becomes what its page shows now, until that has
+// none; a hidden tab rests. With the last turn, so does what data-poll-last names.
 const polled = (element) => {
   const wait = Number(element.dataset.poll) * 1000;
+  const last = element.dataset.pollLast;
   const turn = async () => {
     if (!element.isConnected) return;
     if (document.hidden) {
@@ -266,9 +347,11 @@ const polled = (element) => {
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const next = page.getElementById(element.id);
       if (next && element.isConnected) {
-        element.replaceWith(next);
-        started(next.parentElement);
-        if (next.closest("[data-focus]")) next.scrollIntoView({ block: "nearest" });
+        renewed(element, next);
+        const list = last && $(last);
+        if (list && !("poll" in element.dataset)) renewed(list, $(last, page));
+        started(element.parentElement);
+        if (element.closest("[data-focus]")) element.scrollIntoView({ block: "nearest" });
         return;
       }
     } catch {

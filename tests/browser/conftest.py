@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -86,20 +87,34 @@ def visitor(context: BrowserContext, watch: Watch) -> Page:
     return context.new_page()
 
 
-@pytest.fixture
-def page(visitor: Page) -> Page:
-    """A watched page of the admin."""
-    sign_in(visitor)
-    return visitor
+@pytest.fixture(scope="session")
+def sessions() -> dict[str, Any]:
+    """The cookies of the admin by host: signing in takes long, and is needed once for each."""
+    return {}
 
 
 @pytest.fixture
-def page_without_javascript(browser: Browser, host: str) -> Iterator[Page]:
+def page(visitor: Page, host: str, sessions: dict[str, Any]) -> Page:
+    """A watched page of the admin, in a session that all tests share."""
+    return _as_admin(visitor, host, sessions)
+
+
+def _as_admin(page: Page, host: str, sessions: dict[str, Any]) -> Page:
+    if host in sessions:
+        page.context.add_cookies(sessions[host])
+    else:
+        sign_in(page)
+        sessions[host] = page.context.cookies()
+    return page
+
+
+@pytest.fixture
+def page_without_javascript(
+    browser: Browser, host: str, sessions: dict[str, Any]
+) -> Iterator[Page]:
     """A watched page of the admin, in a browser that runs no script."""
     context = _context(browser, host, javascript=False)
     watch = Watch(context, host)
-    made = context.new_page()
-    sign_in(made)
-    yield made
+    yield _as_admin(context.new_page(), host, sessions)
     context.close()
     watch.check()

@@ -36,6 +36,7 @@ VISITS: dict[str, str] = {
     "users.edit": "/users/1",
     "users.index": "/users/",
     "users.new": "/users/new",
+    "savedviews.new": "/views/new?list=/integrations/&query=show%3Dfailing",
     "web_account.show": "/account",
 }
 # Screens that are shown before anybody has signed in.
@@ -45,6 +46,7 @@ NO_PAGES: dict[str, str] = {
     "deliveries.export": "a CSV file",
     "globalfailures.export": "a CSV file",
     "globalfailures.pdf": "a PDF",
+    "integrations.export": "a CSV file",
     "processingfailures.export": "a CSV file",
     "processingfailures.pdf": "a PDF",
     "tests.index": "one of a test: test_systems looks at it",

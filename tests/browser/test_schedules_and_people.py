@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.driver import Watch
+from tests.browser.driver import SAME_REGION, Watch
 from tests.harness.client import Api
 
 
@@ -61,6 +61,30 @@ def test_a_double_click_makes_one(page: Page, api: Api) -> None:
     expect(page.locator("td", has_text="Clicked twice")).to_have_count(1)
 
 
+def test_the_second_click_of_a_double_click_does_not_answer_the_question(
+    page: Page, api: Api
+) -> None:
+    api.put("/schedules/Doubly", {"every": {"n": 5, "unit": "weeks"}})
+    page.goto("/schedules/")
+    delete = page.get_by_role("button", name="Delete Doubly")
+    delete.click()
+    yes = page.locator("#confirm-yes").bounding_box()
+    assert yes
+    page.keyboard.press("Escape")
+    # Where the answer will be.
+    at = {"left": f"{yes['x']}px", "top": f"{yes['y']}px", "position": "fixed"}
+    delete.evaluate("(one, at) => Object.assign(one.style, at)", at)
+    middle = yes["x"] + 15, yes["y"] + 15
+    page.mouse.click(*middle)
+    expect(page.locator("#confirm")).to_be_visible()
+    page.mouse.click(*middle)
+
+    page.wait_for_timeout(450)
+    expect(page.locator("#confirm")).to_be_visible()
+    page.mouse.click(*middle)
+    expect(page.locator("#messages")).to_contain_text("The schedule Doubly was deleted.")
+
+
 def test_the_theme_changes_without_a_script_and_stays(page_without_javascript: Page) -> None:
     page = page_without_javascript
     page.goto("/about/")
@@ -96,3 +120,16 @@ def test_a_key_is_copied_over_plain_http(page: Page) -> None:
     page.click("[data-copy]")
 
     expect(page.locator("[data-copy]")).to_have_text("Copied")
+
+
+def test_the_number_of_selected_rows_is_announced(page: Page, seeded: object) -> None:
+    page.goto("/failures/global/")
+    said = page.locator("#list [role=status].visually-hidden")
+    expect(said).to_have_text("")
+    page.evaluate("() => { window.region = document.querySelector('#list p[role=status]'); }")
+    page.locator("#list input[name=row]").first.check()
+    expect(said).to_have_text("1 selected")
+    page.locator("#list input[name=row]").first.uncheck()
+
+    expect(said).to_have_text("0 selected")
+    assert page.evaluate(SAME_REGION, "#list p[role=status]")

@@ -117,3 +117,22 @@ def test_the_menu_of_a_row_pauses_a_system_after_asking(
 
     expect(page.locator("#messages")).to_contain_text("To pause is paused")
     assert api.get("/systems/To%20pause")["status"] == "paused"
+
+
+def test_a_double_click_on_test_and_save_makes_one_and_the_form_stays_as_it_is(
+    page: Page, post: Post, api: Api
+) -> None:
+    page.goto("/systems/new?kind=smtp")
+    _fill(page, "Clicked twice", post.port)
+    page.fill('[name="options.toEmail"]', "one@example.com")
+    page.click("main details.field summary")
+
+    page.dblclick("main button:has-text('Test')")
+
+    expect(page.locator("#test-result")).to_contain_text("1 of 1", timeout=20_000)
+    expect(page.locator("main button:has-text('Test')")).to_be_focused()
+    expect(page.locator('[name="options.timeout"]')).to_be_visible()
+    assert len(post.messages) == 1
+    page.dblclick("main button.btn-primary:has-text('Save')")
+    expect(page.locator("h1")).to_have_text("Clicked twice")
+    assert [one["name"] for one in api.items("/systems")].count("Clicked twice") == 1
