@@ -24,6 +24,13 @@ def create_app(settings: config.Settings | None = None) -> Flask:
 
     Nothing is connected yet, so that the result can be forked.
     """
+    app = create_core(settings)
+    add_interfaces(app)
+    return app
+
+
+def create_core(settings: config.Settings | None = None) -> Flask:
+    """Return an application that has its installation, and answers nothing yet."""
     settings = settings or config.load()
     app = Flask("app", static_folder=None)  # what pages load: app.pages.assets
     app.config.update(
@@ -40,6 +47,11 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     app.extensions["tocsin"] = Installation(
         settings, store, Vault(settings.encryption_keys), Alarm(settings)
     )
+    return app
+
+
+def add_interfaces(app: Flask) -> None:
+    """Let the application answer: pages, API, command line; once, before its first request."""
     assets.bind(app)
     access.bind(app)
     headers.bind(app)
@@ -48,4 +60,3 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     register_admin(app)
     errors.bind(app)
     register_cli(app)
-    return app

@@ -26,7 +26,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import clock, config, create_app
+from app import add_interfaces, clock, config, create_app, create_core
 from app.services.installation import Installation, installation
 from app.services.setup import prepare
 from tests.simulated import Simulated
@@ -207,18 +207,28 @@ def new_database(
 
 
 @pytest.fixture
-def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
-    """An application on an empty database, with the built-in schedules and the admin key."""
-    made = create_app(settings_in(tmp_path, database_url))
+def core(database_url: str, tmp_path: Path) -> Iterator[Flask]:
+    """An application on an empty database, with the built-in schedules and the admin key.
+
+    It answers nothing: its routes take a hundred times as long to build as most tests need it.
+    """
+    made = create_core(settings_in(tmp_path, database_url))
     prepare(made)
     yield made
     installation(made).store.engine.dispose()
 
 
 @pytest.fixture
-def site(app: Flask) -> Installation:
+def app(core: Flask) -> Flask:
+    """The same application with its pages and its API."""
+    add_interfaces(core)
+    return core
+
+
+@pytest.fixture
+def site(core: Flask) -> Installation:
     """The installation of `app`."""
-    return installation(app)
+    return installation(core)
 
 
 @pytest.fixture

@@ -168,3 +168,22 @@ def test_a_bulk_without_a_mail_system_offers_to_make_one(site: Installation, adm
     assert "There is no mail system yet" in words(answer)
     where = "/systems/new?kind=smtp&amp;back=/integrations/%3Fshow%3Dfailing"
     assert where in answer.text
+
+
+def test_a_running_job_offers_to_look_again_and_keeps_the_filter(
+    site: Installation, operator: Person
+) -> None:
+    put_system(site)
+    for number in range(60):
+        put_integration(site, f"many-{number}")
+    where = operator.post("/integrations/bulk/register", every="yes", q="many", **BULK)
+    job = f"{where.headers['Location']}?outcome=registered"
+
+    page = operator.get(job).text
+    assert f'href="{job}">Look again</a>' in page
+    assert 'data-poll-last="#list"' in page
+    job_work.run_queued(site, processes.register(site, "worker"), lambda: True)
+
+    page = operator.get(job).text
+    assert "Look again" not in page
+    assert page.count(">registered</span>") == 50

@@ -136,4 +136,4 @@ def test_an_id_that_is_none_begins_no_job(site: Installation, operator: Person, 
 
 
 def test_an_export_of_a_filter_that_is_not_understood_is_refused(viewer: Person) -> None:
-    assert viewer.get("/failures/global/export.csv?since=garbage").status_code == 400
+    assert viewer.get("/failures/global/export.csv?since=garbage").status_code == 422
