@@ -37,6 +37,8 @@ _LIMITS = {
     "idle_in_transaction_session_timeout": "15s",
     "statement_timeout": "60s",
 }
+# A function of our own on SQLite, whose lower() knows A to Z alone.
+LOWERED = "tocsin_lower"
 _MODES = {
     "FULL": ("synchronous=FULL", "wal_autocheckpoint=1000"),
     "NORMAL": ("synchronous=NORMAL", "wal_autocheckpoint=1000"),
@@ -181,8 +183,13 @@ def _sqlstate(error: Exception) -> str | None:
 
 def _connect_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
+    connection.create_function(LOWERED, 1, _lowered, deterministic=True)
     for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000", "cache_size=-8000"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _lowered(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _begin_sqlite(connection: Connection) -> None:

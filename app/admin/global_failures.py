@@ -22,7 +22,7 @@ class GlobalFailures(FailureScreen):
     listing: ClassVar[Listing] = Listing(
         columns=(
             Column("Integration"),
-            Column("Entity name"),
+            Column("Entity name", "hide-narrow"),
             Column("Error message"),
             Column("Error code"),
             Column("Error count", "num"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
-from sqlalchemy import ColumnElement, Connection, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, select
 
 from app.models import Integration, IntegrationDirection, Registration
+from app.services import search
 from app.services.integration_shape import Key
 from app.services.registration_shape import (
     DirectionBody,
@@ -115,7 +116,7 @@ def _conditions(wanted: IntegrationFilter) -> list[ColumnElement[bool]]:
         conditions.append(there if wanted.registered else ~there)
     if wanted.q is not None:
         columns = (Integration.key, Integration.name)
-        conditions.append(or_(*(one.icontains(wanted.q, autoescape=True) for one in columns)))
+        conditions.append(search.contains(wanted.q, columns))
     if wanted.status is not None:
         direction = IntegrationDirection
         runs = exists().where(direction.integration_id == Integration.id, direction.active)

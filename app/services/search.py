@@ -11,8 +11,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, String, column, or_, select, table
 from sqlalchemy import text as sql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from app.models import Failure
+from app.storage import LOWERED
 
 TEXTS = table("failure_texts", column("rowid"), column("text", String))
 SEARCHED = (Failure.message, Failure.error_code, Failure.entity_id, Failure.project)
@@ -22,9 +25,24 @@ SHORTEST = 3
 _MATCH = sql("SELECT rowid FROM failure_texts WHERE failure_texts MATCH :phrase LIMIT :n")
 
 
+class Lowered(FunctionElement[str]):
+    """A text in small letters of any script; SQLite's own function knows A to Z alone."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(Lowered)
+def _lower(element: Any, compiler: Any, **options: Any) -> str:
+    name = LOWERED if compiler.dialect.name == "sqlite" else "lower"
+    return f"{name}({compiler.process(element.clauses, **options)})"
+
+
 def contains(typed: str, columns: Sequence[Any] = SEARCHED) -> ColumnElement[bool]:
-    """Return the condition that one of `columns` contains what was typed."""
-    return or_(*(column.icontains(typed, autoescape=True) for column in columns))
+    """Return the condition that one of `columns` contains what was typed, in any case."""
+    if typed.isascii():
+        return or_(*(column.icontains(typed, autoescape=True) for column in columns))
+    return or_(*(Lowered(column).contains(typed.lower(), autoescape=True) for column in columns))
 
 
 def indexed(typed: str) -> bool:

@@ -20,7 +20,7 @@ from app.models import (
     RegistrationDirection,
     System,
 )
-from app.services import standing
+from app.services import search, standing
 from app.services.documents import Document, Page
 from app.services.installation import Installation
 from app.services.paging import PageQuery, TextFilter, cut, is_newer, page_of, read_cursor
@@ -153,7 +153,7 @@ def _conditions(wanted: IntegrationQuery, now: datetime) -> list[ColumnElement[b
     conditions: list[ColumnElement[bool]] = []
     if wanted.q:
         names = (Integration.key, Integration.name, Integration.system1, Integration.system2)
-        conditions.append(or_(*(one.icontains(wanted.q, autoescape=True) for one in names)))
+        conditions.append(search.contains(wanted.q, names))
     mine = IntegrationDirection.integration_id == Integration.id
     if wanted.show == "unregistered":
         conditions.append(~exists().where(*_ACTIVE))

@@ -128,6 +128,20 @@ def test_the_search_knows_message_code_entity_and_project(jira: Installation) ->
     assert messages(jira, q="needle", entityId="Needle") == ["by entity_id"]
 
 
+@pytest.mark.usefixtures("indexed_only")
+@pytest.mark.parametrize("typed", ["GEBÜHR", "gebühr", "Привет", "ПРИВЕТ", "Ü"])
+def test_no_script_minds_capital_letters(jira: Installation, typed: str) -> None:
+    add(jira, "Gebühr: привет", minutes=3)
+    add(jira, "Gebuhr")
+    search_fill.fill(jira)
+    page = failures.page(jira, wanted(q=typed))
+    found = [one.message for one in page.items]
+    while page.next is not None:
+        page = failures.page(jira, wanted(q=typed, cursor=page.next))
+        found += [one.message for one in page.items]
+    assert found == ["Gebühr: привет"]
+
+
 def test_what_is_new_is_found_before_it_is_indexed(jira: Installation) -> None:
     add(jira, "brand new")
     assert messages(jira, q="brand") == ["brand new"]
