@@ -53,6 +53,8 @@ def test_what_a_mail_server_does_to_one_mail_is_mended_by_the_next_pass(
         assert other["waiting"] == 1
         assert other["integration"] == "one"
         _sent_by_pass(api, number)
+        # A connection that is still kept would take the next mail, and meet no greeting.
+        eventually("the end of the connection", lambda: not post.sink.open)
 
     ids = [mail["Message-ID"] for mail in post.messages]
     assert len(set(ids)) == len(scripts)
