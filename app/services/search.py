@@ -22,6 +22,11 @@ SEARCHED = (Failure.message, Failure.error_code, Failure.entity_id, Failure.proj
 # Shorter ones have no trigram.
 SHORTEST = 3
 
+INDEX = "failure_texts_trigrams"
+MAKE_INDEX = (
+    "CREATE EXTENSION IF NOT EXISTS pg_trgm; "
+    f"CREATE INDEX {INDEX} ON failure_texts USING gin (text gin_trgm_ops);"
+)
 _MATCH = sql("SELECT rowid FROM failure_texts WHERE failure_texts MATCH :phrase LIMIT :n")
 
 
@@ -43,6 +48,13 @@ def contains(typed: str, columns: Sequence[Any] = SEARCHED) -> ColumnElement[boo
     if typed.isascii():
         return or_(*(column.icontains(typed, autoescape=True) for column in columns))
     return or_(*(Lowered(column).contains(typed.lower(), autoescape=True) for column in columns))
+
+
+def has_index(connection: Connection) -> bool:
+    """Whether texts are found by an index; PostgreSQL may have come without pg_trgm."""
+    if connection.dialect.name == "sqlite":
+        return True
+    return connection.scalar(sql(f"SELECT to_regclass('{INDEX}')")) is not None
 
 
 def indexed(typed: str) -> bool:

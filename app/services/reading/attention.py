@@ -19,7 +19,7 @@ from app.models import (
     Process,
     System,
 )
-from app.services import preferences
+from app.services import preferences, search
 from app.services.counts import hour_of
 from app.services.health import SEEN
 from app.services.installation import Installation
@@ -32,12 +32,17 @@ _DEAD = "deliveries.dead"
 
 @dataclass(frozen=True)
 class Item:
-    """One line: what is wrong, where to look, and how many (at most MOST where it is counted)."""
+    """One line: what is wrong, where to look, and how many (at most MOST where it is counted).
+
+    `since` and `next_at` are shown in the reader's zone.
+    """
 
     level: Literal["error", "warning", "info"]
     text: str
     url: str
     count: int | None = None
+    since: datetime | None = None
+    next_at: datetime | None = None
 
 
 def items(site: Installation, now: datetime) -> list[Item]:
@@ -49,6 +54,7 @@ def items(site: Installation, now: datetime) -> list[Item]:
             *_paused(connection),
             *_others(connection),
             *_silent(connection, now),
+            *_search(connection),
         ]
     until = hour_of(now) + HOUR
     dead = sums(site, (_DEAD,), until - DAY, until, DAY)[_DEAD][0]
@@ -65,7 +71,8 @@ def _processes(connection: Connection, now: datetime) -> Iterator[Item]:
     alive = and_(Process.seen_at > now - SEEN, Process.seen_at < now + SEEN)
     roles = set(connection.scalars(select(Process.role).where(alive).distinct()))
     if "worker" not in roles:
-        yield Item("error", "No worker is alive: nothing is sent. Start `make run`.", "/about/")
+        said = "No worker is alive: nothing is sent. Start the server again, or look into its log."
+        yield Item("error", said, "/about/")
     if "scheduler" not in roles:
         yield Item("error", "No scheduler is alive: no dispatch run starts by itself.", "/about/")
 
@@ -84,10 +91,10 @@ def _lanes(connection: Connection) -> Iterator[Item]:
     waiting = dict(connection.execute(counted.group_by(Delivery.lane_id)).all()) if ids else {}
     for row in rows:
         number = waiting.get(row.id, 0)
-        at = f"next try {row.next_try_at:%H:%M} UTC" if row.next_try_at else "next try with the run"
-        said = f"{row.name} cannot deliver since {row.since:%d %b %H:%M} UTC: {number:,} wait, {at}"
-        why = f" ({row.error_text})" if row.error_text else ""
-        yield Item("error", f"{said}{why}.", f"/systems/{quote(row.name, safe='')}", number)
+        said = f"{row.name} cannot deliver, {number:,} {'waits' if number == 1 else 'wait'}."
+        said = f"{said} {row.error_text}" if row.error_text else said
+        url = f"/systems/{quote(row.name, safe='')}"
+        yield Item("error", said, url, number, since=row.since, next_at=row.next_try_at)
 
 
 def _paused(connection: Connection) -> Iterator[Item]:
@@ -119,6 +126,12 @@ def _silent(connection: Connection, now: datetime) -> Iterator[Item]:
     if number:
         said = f"{_capped(number)} silent for longer than their registration allows."
         yield Item("warning", said, "/integrations/?show=silent", number)
+
+
+def _search(connection: Connection) -> Iterator[Item]:
+    if not search.has_index(connection):
+        said = "Searching failures is slow: PostgreSQL has no pg_trgm here (package contrib)."
+        yield Item("warning", f"{said} As its owner run: {search.MAKE_INDEX}", "/about/")
 
 
 def _capped(number: int) -> str:

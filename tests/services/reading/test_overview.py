@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import text
+
 from app.clock import utc_now
 from app.pages.chart import chart_table, nice_top, stacked_bars
-from app.services import counts
+from app.services import counts, search
 from app.services.installation import Installation
 from app.services.reading import attention, checklist, overview
 from tests.services.makers import failures, put_integration, put_system, register, set_up
@@ -87,3 +89,23 @@ def test_an_integration_is_silent_once_however_many_of_its_directions_are(
     )
     assert "/integrations/?show=silent" not in early
     assert late["/integrations/?show=silent"] == 1
+
+
+def test_a_search_without_its_index_is_told_with_what_to_run(
+    site: Installation, database: str
+) -> None:
+    def told() -> list[str]:
+        return [item.text for item in attention.items(site, utc_now()) if "slow" in item.text]
+
+    assert told() == []
+    if database == "sqlite":
+        return
+    with site.store.writing() as connection:
+        connection.execute(text(f"DROP INDEX {search.INDEX}"))
+    try:
+        (said,) = told()
+    finally:
+        with site.store.writing() as connection:
+            connection.execute(text(search.MAKE_INDEX))
+    assert search.MAKE_INDEX in said
+    assert told() == []
