@@ -18,6 +18,7 @@ from app.services import failure_bulk, search_fill
 from app.services.failures import Action
 from app.services.installation import Installation, installation
 from app.services.setup import prepare
+from app.storage import without_limits
 from bench.clock import monotonic
 from bench.listed_pages import pages
 
@@ -74,7 +75,7 @@ _DELIVERIES = """
         why_text, item_count, reported_at, created_at, finished_at, confirmed, attempt_count,
         retries_used, lost_leases, started)
     {numbers}
-    SELECT n, 'failures', CASE WHEN {b} % 100 = 0 THEN 'dead' ELSE 'delivered' END, 1,
+    SELECT n, 'failure', CASE WHEN {b} % 100 = 0 THEN 'dead' ELSE 'delivered' END, 1,
         1 + {a} % 10000, 'forward', 'Failures of Bench ' || n, 'pass', 'With the pass.', 1,
         :now - 3600000000 - (:size - n) * (5000000000000 / :size),
         :now - 3600000000 - (:size - n) * (5000000000000 / :size),
@@ -119,6 +120,7 @@ def main(size: int) -> None:
 def make(site: Installation, size: int) -> None:
     """Fill the tables by statements of the database, without their indexes meanwhile."""
     with site.store.writing() as connection:
+        without_limits(connection)
         dialect = connection.dialect.name
         _add_integrations(connection)
         indexes = connection.execute(text(_INDEXES[dialect])).all()

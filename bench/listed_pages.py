@@ -7,6 +7,7 @@ loudly here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from importlib import import_module
 from urllib.parse import urlencode
 
@@ -14,6 +15,8 @@ from flask import Flask, url_for
 
 from app import admin
 from app.admin.global_failures import GlobalFailures
+from app.admin.processing_failures import ProcessingFailures
+from app.clock import utc_now
 from app.pages.filters import Filter
 from app.pages.lists import Listing
 from app.pages.screen import Screen
@@ -24,7 +27,7 @@ _LEFT_OUT = ("api.", "web_signing.show_setup", "tests.index", "static", "assets"
 _FILES = (".export", ".pdf")
 # Given by their names, for all pages that are of one thing.
 _ONE = {"integration_id": 7, "number": 1, "name": "mail"}
-_SCHEDULE = "post-notification"
+_SCHEDULE = "24 Hour Schedule"
 _WITH = {"systemform.new": "kind=smtp", "failurehelp.index": "integration=bench-7",
          "savedviews.new": "list=/integrations/&query=show%3Dfailing"}  # fmt: skip
 # What is typed into the fields of failures: frequent, of few, of none, without an index, odd.
@@ -42,8 +45,10 @@ _TYPED: Mapping[str, Sequence[str]] = {
     "name": ("bench-7", "none"),
     "actor": ("bench", "none"),
 }
-_PERIODS = ("period=cycle", "period=hours&n=3", "period=weeks&n=2", "period=months&n=99",
-            "since=2030-01-01T00:00", "until=2001-01-01T00:00")  # fmt: skip
+_PERIODS = ("period=hours&n=3", "period=weeks&n=2", "period=months&n=99", "since=2099-01-01T00:00",
+            "until=2001-01-01T00:00")  # fmt: skip
+# Of the time in which the failures were logged.
+MIDDLE = timedelta(days=29)
 SEARCHES = ("q", "message", "wholeMessage")
 # The last page of a list of failures is read backwards from its end.
 _LAST = urlencode({"cursor": write_cursor(0, 0, newer=True)})
@@ -51,18 +56,17 @@ _LAST = urlencode({"cursor": write_cursor(0, 0, newer=True)})
 
 def pages(app: Flask, size: int, job: int) -> Mapping[str, tuple[str, str]]:
     """Return the sort of read and the path of each page, by a name."""
-    found: dict[str, tuple[str, str]] = {}
     with app.test_request_context():
-        for endpoint in _endpoints(app):
-            found[endpoint] = "page", _path(app, endpoint, size, job)
-    for screen in _screens():
-        if screen.listing is not None:
-            found |= _filters(screen.__name__, screen.path, screen.listing)
-    others = f"{GlobalFailures.path}?errorType=other"
-    found["others"] = "page", others
-    found |= _filters("others", others, GlobalFailures.others)
+        found = {
+            endpoint: ("page", _path(app, endpoint, size, job)) for endpoint in _endpoints(app)
+        }
+        for screen in _screens():
+            if screen.listing is not None:
+                found |= _filters(screen.__name__, screen.path, screen.listing)
+        others = f"{GlobalFailures.path}?errorType=other"
+        found |= {"others": ("page", others), **_filters("others", others, GlobalFailures.others)}
     for by in ("message", "code", "integration"):
-        found[f"grouped by {by}"] = "page", f"/failures/processing/?group={by}"
+        found[f"grouped by {by}"] = "page", f"{ProcessingFailures.path}?group={by}"
     for span in ("24h", "7d", "30d"):
         found[f"overview {span}"] = "page", f"/?span={span}"
     return found
@@ -116,6 +120,9 @@ def _filters(title: str, path: str, listing: Listing) -> Mapping[str, tuple[str,
 def _queries(one: Filter) -> Iterator[str]:
     if one.kind == "period":
         yield from _PERIODS
+        yield f"until={utc_now() - MIDDLE:%Y-%m-%dT%H:%M}"
+        if getattr(one, "cycles", False):
+            yield "period=cycle"
         return
     (name,) = one.names
     typed = [value for value, _ in getattr(one, "options", ())] or _TYPED[name]
