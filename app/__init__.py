@@ -12,6 +12,7 @@ from app.channels.policy import AddressPolicy, own_endpoints
 from app.cli import register as register_cli
 from app.extensions import db
 from app.pages import access, assets, errors, headers
+from app.pages.rules import LazyRule
 from app.queueing import Alarm
 from app.secrets import Vault
 from app.services.installation import Installation
@@ -33,6 +34,7 @@ def create_core(settings: config.Settings | None = None) -> Flask:
     """Return an application that has its installation, and answers nothing yet."""
     settings = settings or config.load()
     app = Flask("app", static_folder=None)  # what pages load: app.pages.assets
+    app.url_rule_class = LazyRule
     app.config.update(
         SECRET_KEY=settings.secret_key.reveal(),
         SQLALCHEMY_DATABASE_URI=settings.database_url,

@@ -25,6 +25,8 @@ import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 
 from app import add_interfaces, clock, config, create_app, create_core
 from app.services.installation import Installation, installation
@@ -218,10 +220,30 @@ def core(database_url: str, tmp_path: Path) -> Iterator[Flask]:
     installation(made).store.engine.dispose()
 
 
+class _Templates(BytecodeCache):
+    """Templates that an application of this process has compiled already, for those after it."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fill the bucket, unless the template has changed meanwhile."""
+        if bucket.key in self._compiled:
+            bucket.bytecode_from_string(self._compiled[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled."""
+        self._compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+_templates = _Templates()
+
+
 @pytest.fixture
 def app(core: Flask) -> Flask:
     """The same application with its pages and its API."""
     add_interfaces(core)
+    core.jinja_env.bytecode_cache = _templates
     return core
 
 
