@@ -13,7 +13,13 @@ from sqlalchemy import Connection, text
 
 from app import create_app
 from app.clock import to_micros, utc_now
-from app.models import Integration, IntegrationDirection, Registration, RegistrationDirection, System
+from app.models import (
+    Integration,
+    IntegrationDirection,
+    Registration,
+    RegistrationDirection,
+    System,
+)
 from app.services import failure_bulk, search_fill
 from app.services.failures import Action
 from app.services.installation import Installation, installation
@@ -23,11 +29,8 @@ from bench.clock import monotonic
 from bench.listed_pages import pages
 
 INTEGRATIONS = 10_000
-NOBODY = 3
-# A half of the failures is of so many, so that some integrations have thousands.
-BUSY = 200
-# Texts that are in none, and in one.
-NONE, RARE = "xylophone", "cataclysm"
+INACTIVE = 3
+WAYS = ("forward", "backward")
 SERVER = {"server": "127.0.0.1", "port": 9, "encryption": "none"}
 _LIKE = {
     "sqlite": {
@@ -45,6 +48,7 @@ _LIKE = {
 _DICE = {name: f"(n * {by} % 2147483647)" for name, by in {
     "a": 48271, "b": 69621, "c": 16807, "d": 39373, "e": 742938, "f": 630360, "g": 950706,
 }.items()}  # fmt: skip
+# A half of the failures is of 200 integrations, so that some have thousands.
 _FAILURES = """
     INSERT INTO failures (id, identity, error_type, kind, state, integration_id, direction_id,
         direction, system_id, reason, error_code, message, entity_type, entity_id, accessible,
@@ -57,7 +61,8 @@ _FAILURES = """
     SELECT n, {identity}, CASE WHEN other THEN 'other' ELSE 'integration' END,
         CASE WHEN other THEN NULL WHEN {e} % 5 = 0 THEN 'global' ELSE 'processing' END,
         CASE WHEN {c} % 10 < 7 THEN 'open' ELSE 'resolved' END,
-        CASE WHEN NOT other THEN whose END, CASE WHEN NOT other THEN whose END,
+        CASE WHEN NOT other THEN whose END,
+        CASE WHEN NOT other THEN 2 * whose - CASE WHEN {g} % 10 = 0 THEN 0 ELSE 1 END END,
         CASE WHEN other THEN NULL WHEN {g} % 10 = 0 THEN 'backward' ELSE 'forward' END,
         CASE WHEN other THEN 1 END, CASE WHEN other THEN 'refused' END,
         CASE WHEN n = :size / 20 THEN 'E-RARE' WHEN {b} % 50 > 0 THEN 'E-' || code END,
@@ -149,23 +154,25 @@ def _add_integrations(connection: Connection) -> None:
     )
     each = [{"id": n, **_integration(n), **times} for n in all_of_them]
     connection.execute(Integration.__table__.insert(), each)
-    each = [{**_direction(n), "activated_at": now} for n in all_of_them]
+    each = [{**_direction(n, way), "activated_at": now} for n in all_of_them for way in range(2)]
     connection.execute(IntegrationDirection.__table__.insert(), each)
     # The second half is not registered.
     some = all_of_them[: INTEGRATIONS // 2]
     each = [{**_registration(n), **times, "registered_at": now} for n in some]
     connection.execute(Registration.__table__.insert(), each)
-    connection.execute(RegistrationDirection.__table__.insert(), [_told(n) for n in some])
+    each = [_told(n, way) for n in some for way in range(2)]
+    connection.execute(RegistrationDirection.__table__.insert(), each)
 
 
 def _integration(n: int) -> dict[str, Any]:
     names = {"key": f"bench-{n}", "name": f"Bench {n}", "system1": "CRM", "system2": "ERP"}
-    return {**names, "bidirectional": False, "max_retry_count": 3}
+    return {**names, "bidirectional": True, "max_retry_count": 3}
 
 
-def _direction(n: int) -> dict[str, Any]:
+def _direction(n: int, way: int) -> dict[str, Any]:
     counts = dict.fromkeys(("count", "occurrences", "episode"), 0)
-    return {"id": n, "integration_id": n, "direction": "forward", **counts, "active": n > NOBODY}
+    names = {"id": 2 * n - 1 + way, "integration_id": n, "direction": WAYS[way]}
+    return {**names, **counts, "active": n > INACTIVE}
 
 
 def _registration(n: int) -> dict[str, Any]:
@@ -173,11 +180,11 @@ def _registration(n: int) -> dict[str, Any]:
     return {"id": n, "integration_id": n, "system_id": 1, "active": True, **flags}
 
 
-def _told(n: int) -> dict[str, Any]:
+def _told(n: int, way: int) -> dict[str, Any]:
     people = {"recipients": ["ops@example.com"], "cc": [], "subject_prefix": ""}
     flags = {"global_enabled": True, "immediately": False, "processing_enabled": True}
     more = {"no_activity_minutes": 525_600, "failure_count": 3, "before_max_retries": False}
-    return {"registration_id": n, "direction": "forward", **people, **flags, **more}
+    return {"registration_id": n, "direction": WAYS[way], **people, **flags, **more}
 
 
 def _count_on(connection: Connection) -> None:
@@ -185,7 +192,7 @@ def _count_on(connection: Connection) -> None:
     if connection.dialect.name != "sqlite":
         for name in _COUNTERS:
             sequence = f"pg_get_serial_sequence('{name}', 'id')"
-            connection.execute(text(f"SELECT setval({sequence}, max(id)) FROM {name}"))
+            connection.execute(text(f"SELECT setval({sequence}, max(id)) FROM {name}"))  # noqa: S608 - ours
 
 
 def _settle(site: Installation) -> None:

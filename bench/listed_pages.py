@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from importlib import import_module
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask, url_for
@@ -23,7 +24,7 @@ from app.pages.screen import Screen
 from app.services.paging import write_cursor
 
 # Pages that are none, or only by other ways (tests/browser/routes.py says which).
-_LEFT_OUT = ("api.", "web_signing.show_setup", "tests.index", "static", "assets")
+_LEFT_OUT = ("api.", "web_signing.", "tests.index", "static", "assets")
 _FILES = (".export", ".pdf")
 # Given by their names, for all pages that are of one thing.
 _ONE = {"integration_id": 7, "number": 1, "name": "mail"}
@@ -81,7 +82,7 @@ def _endpoints(app: Flask) -> Iterator[str]:
 
 def _path(app: Flask, endpoint: str, size: int, job: int) -> str:
     (rule,) = (one for one in app.url_map.iter_rules(endpoint) if "GET" in (one.methods or ()))
-    given = {**_ONE, "job_id": job}
+    given: dict[str, Any] = {**_ONE, "job_id": job}
     if endpoint == "schedules.edit":
         given["name"] = _SCHEDULE
     if endpoint.endswith("failures.show"):
@@ -108,7 +109,7 @@ def _filters(title: str, path: str, listing: Listing) -> Mapping[str, tuple[str,
     failures = path.startswith("/failures/")
     found = {}
     for one in listing.filters:
-        sort = "search" if failures and one.name in SEARCHES else "page"  # type: ignore[attr-defined]
+        sort = "search" if failures and one.names[0] in SEARCHES else "page"
         for query in _queries(one):
             asked = f"{path}{'&' if '?' in path else '?'}{query}"
             found[f"{title} {query}"] = sort, asked
