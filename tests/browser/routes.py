@@ -12,7 +12,7 @@ VISITS: dict[str, str] = {
     "globalfailures.index": "/failures/global/",
     "globalfailures.show": "/failures/global/{failure}",
     "processingfailures.index": "/failures/processing/",
-    "processingfailures.show": "/failures/processing/{failure}",
+    "processingfailures.show": "/failures/processing/{processing}",
     "deliveries.index": "/deliveries/",
     "deliveries.show": "/deliveries/{delivery}",
     "integrations.edit": "/integrations/{integration_id}/edit",
