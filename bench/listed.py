@@ -34,11 +34,15 @@ WAYS = ("forward", "backward")
 SERVER = {"server": "127.0.0.1", "port": 9, "encryption": "none"}
 _LIKE = {
     "sqlite": {
+        "kept": "",
+        "newline": "char(10)",
         "identity": "CAST(printf('%032d', n) AS BLOB)",
         "numbers": "WITH RECURSIVE seq(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seq"
         " WHERE n < :size)",
     },
     "postgresql": {
+        "kept": "lower",
+        "newline": "chr(10)",
         "identity": "decode(lpad(to_hex(n), 64, '0'), 'hex')",
         "numbers": "WITH seq AS (SELECT CAST(generate_series(1, CAST(:size AS bigint)) AS bigint)"
         " AS n)",
@@ -93,7 +97,7 @@ _ITEMS = """
 """
 _TEXTS = """
     INSERT INTO failure_texts (rowid, text)
-    SELECT id, message || coalesce(char(10) || error_code, '') || char(10) || entity_id
+    SELECT id, {kept}(message || coalesce({newline} || error_code, '') || {newline} || entity_id)
     FROM failures
 """
 _INDEXES = {
@@ -136,8 +140,7 @@ def make(site: Installation, size: int) -> None:
             filled = statement.format(**_LIKE[dialect], **_DICE)
             given = {**values, "size": number} if number else {}
             connection.execute(text(filled), given)
-        newline = "char(10)" if dialect == "sqlite" else "chr(10)"
-        connection.execute(text(_TEXTS.replace("char(10)", newline)))
+        connection.execute(text(_TEXTS.format(**_LIKE[dialect])))
         for _, statement in indexes:
             connection.execute(text(statement))
         _count_on(connection)

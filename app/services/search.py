@@ -7,9 +7,11 @@ a table with a trigram index on PostgreSQL. What is typed is taken literally, by
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, column, or_, select, table
+from sqlalchemy import ColumnElement, Connection, String, column, func, or_, select, table
 from sqlalchemy import text as sql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -47,7 +49,9 @@ def contains(typed: str, columns: Sequence[Any] = SEARCHED) -> ColumnElement[boo
     """Return the condition that one of `columns` contains what was typed, in any case."""
     if typed.isascii():
         return or_(*(column.icontains(typed, autoescape=True) for column in columns))
-    return or_(*(Lowered(column).contains(typed.lower(), autoescape=True) for column in columns))
+    # One call a row, since it is a function of Python on SQLite.
+    whole = reduce(add, (func.coalesce(one, "") + "\n" for one in columns))
+    return Lowered(whole).contains(typed.lower(), autoescape=True)
 
 
 def has_index(connection: Connection) -> bool:
@@ -55,6 +59,12 @@ def has_index(connection: Connection) -> bool:
     if connection.dialect.name == "sqlite":
         return True
     return connection.scalar(sql(f"SELECT to_regclass('{INDEX}')")) is not None
+
+
+def kept(connection: Connection, texts: Sequence[str | None]) -> str:
+    """Return the text of a failure as the index of this database keeps it."""
+    whole = "\n".join(text for text in texts if text)
+    return whole if connection.dialect.name == "sqlite" else whole.lower()
 
 
 def indexed(typed: str) -> bool:
@@ -70,7 +80,7 @@ def found(connection: Connection, typed: str, most: int) -> list[int]:
     if connection.dialect.name == "sqlite":
         phrase = '"' + typed.replace('"', '""') + '"'
         return list(connection.scalars(_MATCH, {"phrase": phrase, "n": most}))
-    # Not lower(…) LIKE …, which the index does not serve.
-    escaped = typed.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-    query = select(TEXTS.c.rowid).where(TEXTS.c.text.ilike(f"%{escaped}%")).limit(most)
+    # Not ILIKE, which makes small letters of every text that it looks at.
+    escaped = typed.lower().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    query = select(TEXTS.c.rowid).where(TEXTS.c.text.like(f"%{escaped}%")).limit(most)
     return list(connection.scalars(query))

@@ -15,7 +15,7 @@ from app import clock
 from app.models import Failure, Preference
 from app.services.housekeeping.steps import Pace
 from app.services.installation import Installation
-from app.services.search import SEARCHED, TEXTS
+from app.services.search import SEARCHED, TEXTS, kept
 from app.services.sql import among, patiently, upsert
 
 ROW = "_searched"
@@ -91,7 +91,7 @@ def _changed(connection: Connection, rows: Sequence[Any]) -> list[dict[str, Any]
     ids = [row.id for row in rows]
     known = select(TEXTS.c.rowid, TEXTS.c.text).where(among(connection, TEXTS.c.rowid, ids))
     there = {row.rowid: row.text for row in connection.execute(known)}
-    texts = ((row.id, "\n".join(part for part in row[2:] if part)) for row in rows)
+    texts = ((row.id, kept(connection, row[2:])) for row in rows)
     return [{"rowid": id, "text": text} for id, text in texts if there.get(id) != text]
 
 

@@ -28,7 +28,7 @@ def seed(api: Api) -> Mapping[str, str]:
         api.put(f"/registrations/{key}", {"system": "Company mail", "forward": forward})
     for number, (key, *_) in enumerate(INTEGRATIONS):
         made = api.fail(key, errorCode="AUTH_401", message="Login refused", trace=TRACE)
-        other = api.fail(
+        field = api.fail(
             key,
             kind="processing",
             errorCode="FIELD",
@@ -49,6 +49,6 @@ def seed(api: Api) -> Mapping[str, str]:
         "integration_id": str(api.get(f"/integrations/{first}")["id"]),
         "job": str(api.items("/jobs")[0]["id"]),
         "failure": str(made["failure"]["id"]),
-        "processing": str(other["failure"]["id"]),
+        "processing": str(field["failure"]["id"]),
         "system": "Company%20mail",
     }

@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from flask import Flask
-from sqlalchemy import Connection, Engine, MetaData, insert, select
+from sqlalchemy import Connection, Engine, MetaData, insert, select, text
 
 from app import create_core
 from app.services import search_fill
@@ -24,7 +24,7 @@ from app.shapes import parse
 from tests.conftest import Postgresql, settings_in
 
 OLD = "0002"
-AT = 1_900_000_000_000_000
+AT = 1_700_000_000_000_000
 NUMBER = 60
 SYSTEM = {"id": 1, "name": "mail", "kind": "smtp", "status": "active", "version": ""}
 INTEGRATIONS = (
@@ -153,3 +153,22 @@ def test_what_an_old_release_left_is_listed_searched_and_worked_on(old: Flask) -
 
 def _found(site: Installation, **given: str) -> int:
     return len(failures.page(site, parse(FailureQuery, {"limit": "100", **given})).items)
+
+
+def test_texts_that_were_kept_with_capitals_are_read_once_more(old: Flask, database: str) -> None:
+    """Those of PostgreSQL, which kept them as they were reported; SQLite's index minds no case."""
+    site = installation(old)
+    with site.store.writing() as connection:
+        _fill(connection)
+        settings = Config()
+        settings.set_main_option("script_location", str(SCRIPTS))
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0006")
+        mark = {"name": search_fill.ROW, "value": '{"at": "2026-01-01T00:00:00+00:00", "id": 0}'}
+        connection.execute(
+            text("INSERT INTO settings (name, value, updated_at) VALUES (:name, :value, 0)"),
+            mark,
+        )
+    prepare(old)
+    assert search_fill.fill(site) == (NUMBER if database == "postgresql" else 0)
+    site.store.engine.dispose()

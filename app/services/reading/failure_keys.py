@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
+from sqlalchemy import Connection, Select, and_, select, true
 
 from app.clock import to_micros
 from app.models import Failure, Integration, IntegrationDirection
@@ -64,7 +64,7 @@ def _keys(connection: Connection, wanted: FailureQuery) -> tuple[list[Key], Key 
 
     Then: how far was looked; None: to the end.
     """
-    if not _walks(wanted):
+    if not walks(wanted):
         query: Select[Any] = select(*ORDER).where(*conditions(connection, wanted))
         return _read(connection, newest_first(query, wanted, ORDER)), None
     typed = bool(wanted.q or wanted.message)
@@ -85,7 +85,7 @@ def _read(connection: Connection, query: Select[Any]) -> list[Key]:
     return [key(row) for row in connection.execute(query)]
 
 
-def _walks(wanted: FailureQuery) -> bool:
+def walks(wanted: FailureQuery) -> bool:
     """Whether something is asked that cannot lead through the list."""
     flags = (wanted.integration_status, wanted.last_cycle, wanted.has_error_code)
     return bool(wanted.q or wanted.message) or any(one is not None for one in flags)
@@ -165,21 +165,3 @@ def _of_last_cycles(connection: Connection, wanted: FailureQuery) -> list[int] |
     query = query.where(*conditions(connection, rest, led=False)).limit(MOST_FOUND)
     ids = list(connection.scalars(query))
     return ids if len(ids) < MOST_FOUND else None
-
-
-def count(connection: Connection, wanted: FailureQuery, cap: int) -> int:
-    """Return how many rows there are, at most `cap` + 1."""
-    if not _walks(wanted):
-        return _counted(connection, conditions(connection, wanted), cap)
-    alone = wanted.model_copy(update={"integration_status": None})
-    if wanted.integration_status and not _walks(alone):
-        # Nothing is ordered, so the rows of each integration are counted along its index.
-        of = of_status(wanted.integration_status, Integration.id)
-        whose = Failure.integration_id.in_(select(Integration.id).where(of))
-        return _counted(connection, [whose, *conditions(connection, wanted, led=False)], cap)
-    return len(first(connection, wanted, cap))
-
-
-def _counted(connection: Connection, asked: list[ColumnElement[bool]], cap: int) -> int:
-    some = select(Failure.id).where(*asked).limit(cap + 1).subquery()
-    return connection.scalar(select(func.count()).select_from(some)) or 0

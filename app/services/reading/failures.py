@@ -16,7 +16,7 @@ from app.models import IS_OPEN, Delivery, Failure, Integration, Registration, Sy
 from app.services.documents import Document, IdText, Page
 from app.services.installation import Installation
 from app.services.paging import Part, page_of
-from app.services.reading import decisions, failure_keys
+from app.services.reading import decisions, failure_counts, failure_keys
 from app.services.reading.decisions import Decision
 from app.services.reading.failure_filter import FailureQuery as FailureQuery  # noqa: PLC0414
 from app.services.sql import among
@@ -94,7 +94,7 @@ def count(site: Installation, wanted: FailureQuery, cap: int = CAP) -> int:
     Of a text that is too short for the index, or very frequent, those of the newest part.
     """
     with site.store.reading() as connection:
-        return failure_keys.count(connection, wanted, cap)
+        return failure_counts.count(connection, wanted, cap)
 
 
 def ids(site: Installation, wanted: FailureQuery) -> Iterator[int]:

@@ -206,6 +206,32 @@ def test_counts_stop_at_their_cap(jira: Installation) -> None:
     assert failures.count(jira, wanted(q="nowhere")) == 0
 
 
+def test_what_no_index_leads_to_is_counted_as_the_list_shows_it(jira: Installation) -> None:
+    table = IntegrationDirection.__table__
+    with jira.store.writing() as connection:
+        since = utc_now() - timedelta(minutes=1)
+        connection.execute(table.update().values(cycle_since=since))
+        way = connection.scalar(select(table.c.id).limit(1))
+    for _ in range(4):
+        add(jira, "before", minutes=5, error_code="E-1", direction_id=way)
+    search_fill.fill(jira)
+    for _ in range(3):
+        add(jira, "since", direction_id=way)
+    for given, number in {
+        "lastCycle=true": 3,
+        "lastCycle=false": 4,
+        "hasErrorCode=true": 4,
+        "wholeMessage=since": 3,
+        "wholeMessage=befor": 0,
+        "integrationStatus=active": 7,
+        "integrationStatus=inactive": 0,
+        "q=before&lastCycle=true": 0,
+    }.items():
+        query = wanted(**dict(one.split("=") for one in given.split("&")))
+        assert failures.count(jira, query) == number, given
+        assert len(failures.page(jira, query).items) == number, given
+
+
 def test_failures_are_grouped_by_what_they_share(jira: Installation) -> None:
     makers.failures(jira, 2, error_code="E-1")
     makers.failures(jira, 1)
