@@ -286,8 +286,17 @@ def _group(item: pytest.Item) -> str | None:
     if "alone" in names:
         return "alone"
     if "server" in names:
-        return "browser"
+        module = getattr(item, "module", None)
+        return f"server-{item.path.stem}" if hasattr(module, "server") else "browser"
     return f"running-{_database(item)}" if "running" in names else None
+
+
+def _turn(item: pytest.Item) -> int:
+    """Return when the test runs: what takes long begins, and `alone` is the end."""
+    group = _group(item)
+    if group is None:
+        return 1 if "installed" in getattr(item, "fixturenames", ()) else 2
+    return 3 if group == "alone" else 0
 
 
 def _database(item: pytest.Item) -> str:
@@ -303,7 +312,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
         if group := _group(item):
             item.add_marker(pytest.mark.xdist_group(group))
     yield
-    items.sort(key=lambda item: ((group := _group(item)) == "alone", group is None))
+    items.sort(key=_turn)
 
 
 def pytest_collection_finish() -> None:

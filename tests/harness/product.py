@@ -21,10 +21,12 @@ from redis import Redis
 
 from app import clock, config, create_app
 from app.services.installation import installation as site_of
+from tests.harness import preloaded
 from tests.harness.client import BROKEN, Api
+from tests.harness.preloaded import Forked
 from tests.harness.waiting import PATIENCE, eventually
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = preloaded.ROOT
 PROCESSES = ("redis-1", "web-1", "web-2", "worker-1", "scheduler-1")
 
 # Ports below those that the kernel gives out by itself; each worker of `make test` has a range.
@@ -85,19 +87,24 @@ class Product:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
         self.environ = {**kept, **environ, "TOCSIN_PORT": str(self.port)}
         self.output_file = directory.with_suffix(".log")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
+        # Whether it starts from nothing, as its users start it; see tests/harness/preloaded.py.
+        self.cold = False
 
     # Starting and stopping
 
-    def launch(self, **more: str) -> subprocess.Popen[bytes]:
+    def launch(self, **more: str) -> subprocess.Popen[bytes] | Forked:
         """Start the supervisor and return at once; `more` are settings without TOCSIN_."""
         assert self._process is None or self._process.poll() is not None, "it runs already"
-        settings = {f"TOCSIN_{name}": value for name, value in more.items()}
+        environ = self.environ | {f"TOCSIN_{name}": value for name, value in more.items()}
         with self.output_file.open("ab") as output:
+            if not self.cold:
+                self._process = preloaded.start(environ, output.fileno())
+                return self._process
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "workers"],
                 cwd=ROOT,
-                env=self.environ | settings,
+                env=environ,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -142,7 +149,7 @@ class Product:
         """Stop it by SIGTERM; return how many seconds that took. Fails when anything is left."""
         assert self._process is not None
         family, began = self._family(), clock.monotonic()
-        self._process.terminate()
+        self._process.send_signal(signal.SIGTERM)
         code = self._process.wait(PATIENCE)
         took = clock.monotonic() - began
         assert code == 0, f"it ended with {code}: {self.output}"

@@ -9,10 +9,18 @@ import pytest
 
 from tests.conftest import ADMIN_KEY, DATABASES
 from tests.harness.client import Api
-from tests.harness.fixtures import calm, installation, installed, post, product
+from tests.harness.fixtures import NewDatabase, calm, installation, post, product
 from tests.harness.product import Product
 
-__all__ = ["installed", "post", "product"]
+__all__ = ["post", "product"]
+
+
+@pytest.fixture
+def installed(new_database: NewDatabase) -> Iterator[Product]:
+    """A fresh installation that has not been started; it starts as its users start it."""
+    with installation(new_database) as made:
+        made.cold = True
+        yield made
 
 
 @pytest.fixture(scope="session", params=DATABASES)
@@ -32,6 +40,7 @@ def running(database: str, request: pytest.FixtureRequest) -> Iterator[Product]:
         return environ
 
     with installation(new_database) as made:
+        made.cold = True
         yield calm(made)
         assert made.flask("tocsin", "check") == "0 violations\n"
 
