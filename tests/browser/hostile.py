@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from playwright.sync_api import Page
 
-from tests.harness.client import Api
+from tests.harness.client import Api, Document
 from tests.harness.fixtures import ON_DEMAND
 from tests.harness.waiting import eventually
 
@@ -76,9 +76,14 @@ def fill(api: Api) -> Mapping[str, str]:
         "integration": named(first),
         "integration_id": str(api.get(f"/integrations/{named(first)}")["id"]),
         "job": str(api.items("/jobs")[0]["id"]),
-        "failure": str(failures[0]["id"]),
+        "failure": _first(failures, "global"),
+        "processing": _first(failures, "processing"),
         "system": named(MAIL),
     }
+
+
+def _first(failures: Sequence[Document], kind: str) -> str:
+    return str(next(one["id"] for one in failures if one["kind"] == kind))
 
 
 def _system(api: Api, text: str) -> None:

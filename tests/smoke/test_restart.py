@@ -42,7 +42,7 @@ def test_a_stop_with_mails_in_flight_ends_in_time_and_doubles_nothing(
     product: Product, post: Post
 ) -> None:
     api = product.api
-    post.script.delays = {"DOT": 0.4}
+    post.script.delays = {"DOT": 1.5}  # 20 mails take many seconds
     api.mail_system("One", post.port)
     api.mail_system("Two", post.port)
     names = [f"job-{number}" for number in range(20)]
