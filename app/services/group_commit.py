@@ -18,6 +18,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 # A transaction that waited for so long in vain: the database is held, not merely away for a moment.
 LONG_SECONDS = 5.0
+IN_VAIN = "The database did not take this in time; send it again."
 
 
 class _Waiting(Generic[T, R]):
@@ -61,8 +62,8 @@ class GroupCommit(Generic[T, R]):
 
     `apply` runs one transaction over all items and returns one result each, after the commit; it
     may `fill` them first. When it fails for a batch, each item is tried alone, so that a bad one
-    does not fail its neighbours. After one that waited long in vain nobody queues behind the next:
-    the callers are threads that others need, for reading.
+    does not fail its neighbours. After one that waited long in vain, or while somebody has, nobody
+    queues behind: the callers are threads that others need, for reading.
     """
 
     def __init__(self, name: str, apply: Callable[[Sequence[T]], Sequence[R]], most: int) -> None:
@@ -86,7 +87,7 @@ class GroupCommit(Generic[T, R]):
         waiting: _Waiting[T, R] = _Waiting(item)
         self._enqueue(waiting)
         if not waiting.answered.wait(timeout):
-            self._give_up(waiting)
+            self._give_up(waiting, timeout)
         if waiting.error is not None:
             raise waiting.error
         return waiting.result  # type: ignore[return-value]  # answered without an error
@@ -103,11 +104,13 @@ class GroupCommit(Generic[T, R]):
                 self._thread.start()
             self._wanted.notify()
 
-    def _give_up(self, waiting: _Waiting[T, R]) -> None:
+    def _give_up(self, waiting: _Waiting[T, R], waited: float) -> None:
         with self._wanted:
             waiting.given_up = not waiting.taken
         if waiting.given_up or not waiting.answered.wait(1.0):
-            raise StorageUnavailable("The database did not take this in time; send it again.")
+            if waited >= LONG_SECONDS:
+                self._outage = IN_VAIN
+            raise StorageUnavailable(IN_VAIN)
 
     def _run(self) -> None:
         while True:

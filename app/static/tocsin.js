@@ -92,6 +92,7 @@ dialog?.addEventListener("cancel", (event) => {
   closed(event);
 });
 dialog?.addEventListener("close", () => {
+  if (dialog.open) return; // opened again meanwhile
   $("#dialog-body").replaceChildren();
   opener?.focus();
 });

@@ -77,6 +77,7 @@ def test_a_test_shows_its_verdict_and_keeps_what_is_typed(
 ) -> None:
     api.mail_system("Company mail", post.port)
     page = _opened(listed)
+    page.select_option('#dialog [name="system"]', label="Company mail")
     page.fill(RECIPIENTS, "one@example.com; two@example.com")
 
     page.dblclick("#dialog button:has-text('Test')")

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.errors import StorageUnavailable
+from app.services import group_commit
 from app.services.group_commit import GroupCommit
 
 
@@ -94,6 +95,26 @@ def test_who_gives_up_waiting_is_told_so_and_is_not_stored(applied: Applied) -> 
 
     assert group.submit(3, 10.0) == 6
     assert applied.batches == [[1], [3]]
+
+
+def test_nobody_queues_where_somebody_has_waited_long_in_vain(
+    applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "LONG_SECONDS", 0.05)
+    group = GroupCommit("test", applied, 500)
+    applied.may_go.clear()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(group.submit, 1, 10.0)
+        while not group._thread or group._queue:
+            threading.Event().wait(0.001)
+        for _ in range(2):
+            with pytest.raises(StorageUnavailable, match="in time"):
+                group.submit(2, 0.05)
+        assert len(group._queue) == 1, "the second one has queued as well"
+        applied.may_go.set()
+        assert first.result() == 2
+
+    assert group.submit(3, 10.0) == 6
 
 
 def test_it_works_on_in_a_forked_process(applied: Applied) -> None:
