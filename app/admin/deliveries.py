@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import request
@@ -66,11 +67,12 @@ class Deliveries(Screen):
     def index(self) -> str:
         """Show the deliveries of a filter, newest first."""
         view = LISTING.view(request.args, self.path, DeliveryQuery)
+        page = deliveries.page(self.site, view.query)
         return self.page(
             "admin/deliveries.html",
             view=view,
-            page=deliveries.page(self.site, view.query),
-            total=deliveries.count(self.site, view.query),
+            page=page,
+            total=view.total(page, partial(deliveries.count, self.site)),
             held=self._held(),
             kinds=_KINDS,
             words=delivery_words,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from flask import redirect, request
@@ -75,7 +76,7 @@ class FailureScreen(Screen):
             template,
             view=view,
             page=page,
-            total=read.count(self.site, view.query),
+            total=view.total(page, partial(read.count, self.site)),
             reasons=failure_reasons.of(self.site, [one.id for one in page.items]),
             names=failure_reasons.names(
                 self.site, [one.integration for one in page.items if one.integration]

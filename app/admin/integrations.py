@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from flask import request
@@ -84,11 +84,12 @@ class Integrations(Screen):
     def index(self) -> str:
         """Show the integrations of a filter."""
         view = LISTING.view(request.args, self.path, IntegrationQuery)
+        page = integrations_list.page(self.site, view.query)
         return self.page(
             "admin/integrations.html",
             view=view,
-            page=integrations_list.page(self.site, view.query),
-            total=integrations_list.count(self.site, view.query),
+            page=page,
+            total=view.total(page, partial(integrations_list.count, self.site)),
             shows=SHOWS,
             selectable=self.visitor.may(Role.OPERATOR),
             bulk_url=f"{self.path}bulk/",

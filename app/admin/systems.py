@@ -16,7 +16,7 @@ from app.pages.forms import sentence
 from app.pages.lists import Column, Empty, Listing
 from app.pages.screen import Answer, Screen, back, post, route, unsure
 from app.services import configuring, preferences, trial
-from app.services.reading import audit, deliveries, delivery_words
+from app.services.reading import attempts, audit, deliveries, delivery_words
 from app.services.reading import lanes as read_lanes
 from app.services.reading.audit import AuditQuery
 from app.services.reading.deliveries import DeliveryQuery
@@ -76,7 +76,7 @@ class Systems(Screen):
         path = f"{self.path}-/deliveries/{quoted(name)}"
         view = RECENT.view(request.args, path, DeliveryQuery, {"system": name})
         page = deliveries.page(self.site, view.query)
-        last = {one.id: _last_attempt(deliveries.one(self.site, one.id)) for one in page.items}
+        last = attempts.last(self.site, [one.id for one in page.items])
         return self._tab(
             "admin/system_deliveries.html",
             name,
@@ -173,10 +173,6 @@ def uses(system: dict[str, Any]) -> str:
 def _told(faults: Sequence[Fault]) -> str:
     named = {"/options/toEmail": "To Email-Id"}
     return " ".join(sentence(f"{named.get(f.pointer, f.pointer)} {f.message}") for f in faults)
-
-
-def _last_attempt(one: deliveries.DeliveryWithAttempts) -> Any:
-    return one.attempts[-1] if one.attempts else None
 
 
 SCREENS = (Systems,)

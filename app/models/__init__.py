@@ -12,6 +12,7 @@ from app.models.configuration import (
 from app.models.delivery import (
     IS_CANCELLED,
     IS_OPEN,
+    IS_TEST,
     IS_WAITING,
     Attempt,
     Delivery,
@@ -28,6 +29,7 @@ from app.models.running import DispatchRun, HourlyCount, Job, JobRow, Process
 __all__ = [
     "IS_CANCELLED",
     "IS_OPEN",
+    "IS_TEST",
     "IS_WAITING",
     "ApiKey",
     "Attempt",

@@ -24,10 +24,12 @@ _LEASED = text("state = 'leased'")
 _OPEN = text("state IN ('pending', 'leased', 'stored')")
 _WAITING = text("state = 'pending' AND due_at IS NULL")
 _CANCELLED = text("state = 'cancelled'")
+_TEST = text("kind = 'test'")
 # For queries, in the very words of the index: SQLite uses it for these, and not for bound values.
 IS_WAITING = text("deliveries.state = 'pending' AND deliveries.due_at IS NULL")
 IS_OPEN = text("deliveries.state IN ('pending', 'leased', 'stored')")
 IS_CANCELLED = text("deliveries.state = 'cancelled'")
+IS_TEST = text("deliveries.kind = 'test'")
 
 
 class Lane(Model):
@@ -103,6 +105,8 @@ class Delivery(Model):
         Index("deliveries_system", "system_id", "id"),
         Index("deliveries_integration", "integration_id", "id"),
         Index("deliveries_made", "created_at"),
+        # Serves: whether a test was ever delivered.
+        Index("deliveries_tests", "id", sqlite_where=_TEST, postgresql_where=_TEST),
         # Serves: the undo of unregistering, which makes due again what it had cancelled.
         Index(
             "deliveries_cancelled",

@@ -24,6 +24,8 @@ _CLOSED = text("state = 'resolved'")
 _TRACED = text("trace_hash IS NOT NULL")
 _TOLD, _UNTOLD = text("notified_at IS NOT NULL"), text("notified_at IS NULL")
 _TIME = ("last_logged_at", "id")
+# The lists are of one kind each: a count of one filter reads its index alone.
+_LISTED = (*_TIME, "kind")
 _CODED, _NAMED = text("error_code IS NOT NULL"), text("entity_id IS NOT NULL")
 
 
@@ -38,7 +40,7 @@ class Failure(Model):
     __table_args__ = (
         # Serves: the list, newest first, and by integration; open rows of a direction at intake.
         Index("failures_logged", "last_logged_at", "id"),
-        Index("failures_integration", "integration_id", "last_logged_at", "id"),
+        Index("failures_integration", "integration_id", *_LISTED),
         Index(
             "failures_open",
             "direction_id",
@@ -48,15 +50,17 @@ class Failure(Model):
             postgresql_where=_OPEN,
         ),
         # Serve: the list by one filter each, however few rows that leaves (reading/failures.py).
-        Index("failures_kind", "kind", *_TIME),
-        Index("failures_direction", "direction", *_TIME),
+        Index("failures_kind", "kind", *_TIME, "error_code"),
+        Index("failures_direction", "direction", *_LISTED),
         # One for each state: an index that begins with it would be taken in place of failures_open.
-        Index("failures_still", *_TIME, sqlite_where=_OPEN, postgresql_where=_OPEN),
-        Index("failures_resolved", *_TIME, sqlite_where=_CLOSED, postgresql_where=_CLOSED),
-        Index("failures_code", "error_code", *_TIME, sqlite_where=_CODED, postgresql_where=_CODED),
+        Index("failures_still", *_LISTED, sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("failures_resolved", *_LISTED, sqlite_where=_CLOSED, postgresql_where=_CLOSED),
+        Index(
+            "failures_code", "error_code", *_LISTED, sqlite_where=_CODED, postgresql_where=_CODED
+        ),
         Index("failures_entity", "entity_id", *_TIME, sqlite_where=_NAMED, postgresql_where=_NAMED),
-        Index("failures_told", *_TIME, sqlite_where=_TOLD, postgresql_where=_TOLD),
-        Index("failures_untold", *_TIME, sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
+        Index("failures_told", *_LISTED, sqlite_where=_TOLD, postgresql_where=_TOLD),
+        Index("failures_untold", *_LISTED, sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
         # Serves: pruning of traces that no failure has any more.
         Index(
             "failures_trace",

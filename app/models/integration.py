@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.domain.kinds import Direction
@@ -15,7 +15,8 @@ class Integration(Model):
     """A job that synchronises two systems of the customer."""
 
     __tablename__ = "integrations"
-    __table_args__ = GROWING
+    # Serves: the list by name.
+    __table_args__ = (Index("integrations_name", text("lower(name)"), "id"), GROWING)
 
     id: Mapped[Key]
     key: Mapped[str] = mapped_column(String(255), unique=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from wsgiref.headers import Headers
 
@@ -70,7 +71,8 @@ def bind(app: Flask, folder: Path = BUILT) -> None:
     Without a build the application works, but for pages: they say what to run.
     """
     assets = Assets.read(folder)
-    app.jinja_env.globals.update(asset=assets.url, icon=assets.icon)
+    # A list draws hundreds of icons of a dozen kinds.
+    app.jinja_env.globals.update(asset=assets.url, icon=cache(assets.icon))
     app.register_error_handler(NotBuilt, _say_what_to_run)
     if assets.files:
         app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ The rows are drawn by the block `row` of a template that extends shell/list.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 from app.errors import Fault, Invalid
 from app.pages.filters import Filter
 from app.pages.forms import sentence
+from app.services.documents import Page
 from app.services.paging import PageQuery
 from app.shapes import parse
 
@@ -104,6 +105,11 @@ class View(Generic[Q]):
     def paged(self) -> bool:
         """Whether this is not the first page."""
         return "cursor" in self.args
+
+    def total(self, page: Page[Any], count: Callable[[Q], int]) -> int:
+        """Return the capped count of the list, which need not be asked where one page holds all."""
+        whole = not self.paged and page.next is None
+        return len(page.items) if whole else count(self.query)
 
     @property
     def cleared(self) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from app.domain.kinds import FINAL_STATES, RecipientState, Verdict
 from app.pages.times import length
-from app.services.reading.deliveries import AttemptDocument, DeliveryWithAttempts
+from app.services.reading.attempts import AttemptDocument
+from app.services.reading.deliveries import DeliveryWithAttempts
 from app.services.reading.recipients import Recipient
 
 _QUEUED = re.compile(r"(?:queued as|queue id|id=)\s*([A-Za-z0-9._-]{3,100})", re.IGNORECASE)

@@ -11,7 +11,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, column, func, or_, select, table
+from sqlalchemy import Boolean, ColumnElement, Connection, String, column, func, or_, select, table
 from sqlalchemy import text as sql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -29,7 +29,6 @@ MAKE_INDEX = (
     "CREATE EXTENSION IF NOT EXISTS pg_trgm; "
     f"CREATE INDEX {INDEX} ON failure_texts USING gin (text gin_trgm_ops);"
 )
-_MATCH = sql("SELECT rowid FROM failure_texts WHERE failure_texts MATCH :phrase LIMIT :n")
 
 
 class Lowered(FunctionElement[str]):
@@ -45,10 +44,27 @@ def _lower(element: Any, compiler: Any, **options: Any) -> str:
     return f"{name}({compiler.process(element.clauses, **options)})"
 
 
+class Holds(FunctionElement[bool]):
+    """Whether a text holds a pattern of LIKE, in any case of A to Z.
+
+    SQLite's LIKE minds no case of these; lower() around it would take as long again.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(Holds)
+def _like(element: Any, compiler: Any, **options: Any) -> str:
+    word = "LIKE" if compiler.dialect.name == "sqlite" else "ILIKE"
+    text, pattern = (compiler.process(one, **options) for one in element.clauses)
+    return f"({text} {word} {pattern} ESCAPE '\\')"
+
+
 def contains(typed: str, columns: Sequence[Any] = SEARCHED) -> ColumnElement[bool]:
     """Return the condition that one of `columns` contains what was typed, in any case."""
     if typed.isascii():
-        return or_(*(column.icontains(typed, autoescape=True) for column in columns))
+        return or_(*(Holds(column, f"%{_literal(typed)}%") for column in columns))
     # One call a row, since it is a function of Python on SQLite.
     whole = reduce(add, (func.coalesce(one, "") + "\n" for one in columns))
     return Lowered(whole).contains(typed.lower(), autoescape=True)
@@ -72,15 +88,23 @@ def indexed(typed: str) -> bool:
     return len(typed) >= SHORTEST and "\0" not in typed
 
 
-def found(connection: Connection, typed: str, most: int) -> list[int]:
-    """Return the ids of at most `most` failures with the text.
-
-    A little more may be found than `contains` says, and what was deleted since.
-    """
+def found(connection: Connection, typed: str, most: int) -> list[int] | None:
+    """Return the ids of the failures with a text that the index can find; None: `most` or more."""
     if connection.dialect.name == "sqlite":
-        phrase = '"' + typed.replace('"', '""') + '"'
-        return list(connection.scalars(_MATCH, {"phrase": phrase, "n": most}))
-    # Not ILIKE, which makes small letters of every text that it looks at.
-    escaped = typed.lower().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-    query = select(TEXTS.c.rowid).where(TEXTS.c.text.like(f"%{escaped}%")).limit(most)
-    return list(connection.scalars(query))
+        asked: Any = sql("failure_texts MATCH :phrase").bindparams(phrase=_phrase(typed))
+    else:
+        # Not ILIKE, which makes small letters of every text that it looks at.
+        asked = TEXTS.c.text.like(f"%{_literal(typed.lower())}%")
+    some = select(TEXTS.c.rowid).where(asked).limit(most)
+    # What is too frequent is not read at all.
+    number = connection.scalar(select(func.count()).select_from(some.subquery()))
+    return list(connection.scalars(some)) if (number or 0) < most else None
+
+
+def _phrase(typed: str) -> str:
+    return '"' + typed.replace('"', '""') + '"'
+
+
+def _literal(typed: str) -> str:
+    """Return a text as a part of a pattern of LIKE that means the text itself."""
+    return typed.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")

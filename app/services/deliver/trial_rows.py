@@ -15,7 +15,6 @@ from app import clock
 from app.channels.base import ChannelError, Receipt
 from app.clock import to_micros, utc_now
 from app.domain.kinds import (
-    DeliveryKind,
     DeliveryState,
     EndReason,
     Fail,
@@ -23,7 +22,7 @@ from app.domain.kinds import (
     Verdict,
 )
 from app.domain.outcome import settle
-from app.models import Attempt, Delivery
+from app.models import IS_TEST, Attempt, Delivery
 from app.services.deliver.effects import store_recipients
 from app.services.deliver.ended import Ended, note
 from app.services.installation import Installation
@@ -34,7 +33,7 @@ from app.services.sql import patiently
 LEASE = timedelta(seconds=345)
 _TABLE = Delivery.__table__
 _LATER = "The mail server puts them off for now: test again later."
-_IS_TEST = (_TABLE.c.lane_id.is_(None), _TABLE.c.kind == DeliveryKind.TEST)
+_IS_TEST = (_TABLE.c.lane_id.is_(None), IS_TEST)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import exists, select
 
-from app.domain.kinds import DeliveryKind, DeliveryState
-from app.models import Delivery, Integration, Registration, System
+from app.domain.kinds import DeliveryState
+from app.models import IS_TEST, Delivery, Integration, Registration, System
 from app.services.installation import Installation
 
 
@@ -23,7 +23,7 @@ class Step:
 
 def steps(site: Installation) -> list[Step]:
     """Return the steps in their order; none is left to show when all are done."""
-    test = (Delivery.kind == DeliveryKind.TEST, Delivery.state == DeliveryState.DELIVERED)
+    test = (IS_TEST, Delivery.state == DeliveryState.DELIVERED)
     there = (
         exists().where(System.kind == "smtp"),
         exists().where(*test),

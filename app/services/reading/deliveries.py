@@ -16,22 +16,21 @@ from app.domain.kinds import (
     DeliveryKind,
     DeliveryState,
     EndReason,
-    Fail,
     Outcome,
-    Verdict,
 )
 from app.errors import NotFound
-from app.models import Attempt, Delivery, DeliveryItem, Integration, System
+from app.models import Delivery, DeliveryItem, Integration, System
 from app.services.documents import Document, IdText, Page
 from app.services.installation import Installation
 from app.services.paging import IdFilter, MomentFilter, PageQuery, TextFilter, cut, page_of
+from app.services.reading import attempts
+from app.services.reading.attempts import AttemptDocument
 from app.services.reading.decisions import Decision, registered
 from app.services.reading.recipients import Recipient, recipients_of
 from app.services.reading.selecting import equalities, integration_id, newest_first, system_id
 
 MOST_ITEMS = 100
 CAP, AT_ONCE = 10_000, 1_000
-MOST_ATTEMPTS = 1000
 MAIL = "smtp"
 _SAME = (
     "id kind state reason confirmed subject created_at due_at finished_at attempt_count "
@@ -78,21 +77,6 @@ class DeliveryDocument(Document):
     recipients: list[Recipient]
 
 
-class AttemptDocument(Document):
-    """One try; `verdict` null: it is under way. `count` equal ones are folded into one."""
-
-    number: int
-    started_at: datetime
-    duration_ms: int | None
-    count: int
-    verdict: Verdict | None
-    reason: Fail | None
-    status: int | None
-    request: str | None
-    answer: str | None
-    transcript: str | None
-
-
 class DeliveryWithAttempts(DeliveryDocument):
     """One delivery with every try and why it was made."""
 
@@ -134,8 +118,8 @@ def one(site: Installation, delivery_id: int) -> DeliveryWithAttempts:
         if row is None:
             raise NotFound(f"There is no delivery {delivery_id}.")
         fields = _fields(site, connection, [row])[0]
-        attempts = _attempts(connection, delivery_id)
-    return DeliveryWithAttempts(**fields, attempts=attempts, decisions=[_decision(row)])
+        tries = attempts.of(connection, delivery_id)
+    return DeliveryWithAttempts(**fields, attempts=tries, decisions=[_decision(row)])
 
 
 def _selected() -> Select[Any]:
@@ -219,18 +203,6 @@ def _told(connection: Connection, ids: Sequence[int]) -> dict[int, list[int]]:
     for delivery_id, failure_id in connection.execute(query):
         told[delivery_id].append(failure_id)
     return told
-
-
-def _attempts(connection: Connection, delivery_id: int) -> list[AttemptDocument]:
-    names = list(AttemptDocument.model_fields)
-    query = (
-        select(*(getattr(Attempt, name) for name in names))
-        .where(Attempt.delivery_id == delivery_id)
-        .order_by(Attempt.number.desc())
-        .limit(MOST_ATTEMPTS)
-    )
-    rows = connection.execute(query).all()
-    return [AttemptDocument(**dict(zip(names, row, strict=True))) for row in reversed(rows)]
 
 
 def _decision(row: Any) -> Decision:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, un
 from app.models import Failure, Integration, IntegrationDirection
 from app.services import search
 from app.services.reading.failure_filter import FailureQuery, conditions, extra, of_status
-from app.services.reading.failure_keys import MOST_FOUND, ORDER
+from app.services.reading.failure_keys import MOST_FOUND, ORDER, texts_of
 from app.services.sql import among
 
 # The newest part of the list: what may not be searched yet; where no index finds a text, which is
@@ -23,19 +23,18 @@ def count(connection: Connection, wanted: FailureQuery, cap: int) -> int:
     Of a text that is too short for the index, or very frequent, and of whether there is a code:
     those of the newest part.
     """
-    texts = [one for one in (wanted.q, wanted.message, wanted.whole_message) if one]
+    texts = texts_of(wanted)
     known = [one for one in texts if search.indexed(one)]
     if known:
         return _of_text(connection, wanted, max(known, key=len), cap)
-    if wanted.q or wanted.message:
+    if texts:
         return _counted(connection, _newest(connection, wanted, PART), cap)
     if wanted.last_cycle:
         return _counted(connection, _of_last_cycles(connection, wanted), cap)
     if wanted.has_error_code is not None or wanted.last_cycle is not None:
         return _counted(connection, _newest(connection, wanted, LARGE), cap)
     if wanted.integration_status is not None:
-        found = _counted(connection, _newest(connection, wanted, LARGE), cap)
-        return found if found > cap else _of_integrations(connection, wanted, cap)
+        return _of_integrations(connection, wanted, cap)
     return _counted(connection, select(Failure.id).where(*conditions(connection, wanted)), cap)
 
 
@@ -50,7 +49,7 @@ def _of_integrations(connection: Connection, wanted: FailureQuery, cap: int) -> 
 
 def _of_text(connection: Connection, wanted: FailureQuery, text: str, cap: int) -> int:
     ids = search.found(connection, text, MOST_FOUND)
-    if len(ids) >= MOST_FOUND:
+    if ids is None:
         return _counted(connection, _newest(connection, wanted, MOST_FOUND), cap)
     found = select(Failure.id).where(
         among(connection, Failure.id, ids),
@@ -62,11 +61,9 @@ def _of_text(connection: Connection, wanted: FailureQuery, text: str, cap: int) 
 
 def _newest(connection: Connection, wanted: FailureQuery, most: int) -> Select[Any]:
     """Return the SELECT of those among the newest rows of the filters that lead to them."""
-    asked = wanted.model_copy(update={"whole_message": None})
-    others: list[ColumnElement[bool]] = conditions(connection, asked)
+    others: list[ColumnElement[bool]] = conditions(connection, wanted)
     newest = select(Failure.id).where(*others).order_by(*(one.desc() for one in ORDER)).limit(most)
-    rest = conditions(connection, wanted, led=False) if wanted.whole_message else []
-    return select(Failure.id).where(Failure.id.in_(newest), *rest, *extra(wanted))
+    return select(Failure.id).where(Failure.id.in_(newest), *extra(wanted))
 
 
 def _of_last_cycles(connection: Connection, wanted: FailureQuery) -> Select[Any]:

@@ -58,11 +58,23 @@ def conditions(
 
     Not `led`: no index is to be used, as the rows are known by their ids.
     """
-    given = [name for name in _LEADERS if getattr(wanted, name) is not None]
+    given = _given(wanted)
     leader = given[0] if given and led else None
     free = connection.dialect.name != "sqlite"
     found = [_condition(name, wanted, free or name == leader) for name in given]
-    return found + list(_whole(wanted)) + list(_times(wanted, led))
+    return found + list(_times(wanted, led))
+
+
+def _given(wanted: FailureQuery) -> list[str]:
+    """Return what is asked by equality, the fewest rows first."""
+    given = [name for name in _LEADERS if getattr(wanted, name) is not None]
+    if wanted.error_type is ErrorType.OTHER and wanted.integration is None:
+        # They are few, and of no integration's state, direction or kind.
+        return ["error_type", *(name for name in given if name != "error_type")]
+    if wanted.kind is not None and wanted.error_type is ErrorType.INTEGRATION:
+        # Whatever has a kind is one: so the index alone tells.
+        given.remove("error_type")
+    return given
 
 
 def _condition(name: str, wanted: FailureQuery, leads: bool) -> ColumnElement[bool]:
@@ -91,11 +103,6 @@ _STATES: dict[FailureState, Any] = {
 }
 
 
-def _whole(wanted: FailureQuery) -> Iterator[ColumnElement[bool]]:
-    if wanted.whole_message is not None:
-        yield Failure.message == wanted.whole_message
-
-
 def _times(wanted: FailureQuery, led: bool) -> Iterator[ColumnElement[bool]]:
     at: Any = Failure.last_logged_at if led else plain(Failure.last_logged_at)
     if wanted.since is not None:
@@ -107,7 +114,11 @@ def _times(wanted: FailureQuery, led: bool) -> Iterator[ColumnElement[bool]]:
 def texts(wanted: FailureQuery) -> list[ColumnElement[bool]]:
     """Return what `wanted` asks of the text, literally and without an index."""
     found = [search.contains(wanted.q)] if wanted.q else []
-    return found + ([search.contains(wanted.message, (Failure.message,))] if wanted.message else [])
+    if wanted.message:
+        found.append(search.contains(wanted.message, (Failure.message,)))
+    if wanted.whole_message is not None:
+        found.append(Failure.message == wanted.whole_message)
+    return found
 
 
 def extra(wanted: FailureQuery) -> list[ColumnElement[bool]]:

@@ -21,7 +21,7 @@ from app.services.reading.selecting import newest_first, plain
 from app.services.sql import among
 
 # A part of the list that is walked at first, and one for what only a walk finds.
-SHORT_WALK, LONG_WALK = 2_000, 20_000
+SHORT_WALK, LONG_WALK = 2_000, 12_000
 MOST_FOUND = 20_000
 ORDER: tuple[Any, ...] = (Failure.last_logged_at, Failure.id)
 Key = tuple[int, int]
@@ -67,8 +67,7 @@ def _keys(connection: Connection, wanted: FailureQuery) -> tuple[list[Key], Key 
     if not walks(wanted):
         query: Select[Any] = select(*ORDER).where(*conditions(connection, wanted))
         return _read(connection, newest_first(query, wanted, ORDER)), None
-    typed = bool(wanted.q or wanted.message)
-    short = SHORT_WALK if typed else max(SHORT_WALK, 3 * wanted.limit)
+    short = SHORT_WALK if texts_of(wanted) else max(SHORT_WALK, 3 * wanted.limit)
     walked, looked = _walk(connection, wanted, short)
     if looked is None or len(walked) > wanted.limit:
         return walked, None
@@ -86,9 +85,14 @@ def _read(connection: Connection, query: Select[Any]) -> list[Key]:
 
 
 def walks(wanted: FailureQuery) -> bool:
-    """Whether something is asked that cannot lead through the list."""
+    """Return whether something is asked that cannot lead through the list."""
     flags = (wanted.integration_status, wanted.last_cycle, wanted.has_error_code)
-    return bool(wanted.q or wanted.message) or any(one is not None for one in flags)
+    return bool(texts_of(wanted)) or any(one is not None for one in flags)
+
+
+def texts_of(wanted: FailureQuery) -> list[str]:
+    """Return the texts that are asked, each of which is part of what it finds."""
+    return [one for one in (wanted.q, wanted.message, wanted.whole_message) if one]
 
 
 def _walk(connection: Connection, wanted: FailureQuery, most: int) -> tuple[list[Key], Key | None]:
@@ -121,11 +125,10 @@ def _known(connection: Connection, wanted: FailureQuery, ids: list[int]) -> list
 
 def _candidates(connection: Connection, wanted: FailureQuery) -> list[int] | None:
     """Return ids among which all rows are, as far as an index tells; None: it does not."""
-    typed = [one for one in (wanted.q, wanted.message) if one and search.indexed(one)]
-    if typed:
-        ids = search.found(connection, max(typed, key=len), MOST_FOUND)
-        return ids if len(ids) < MOST_FOUND else None
-    if wanted.q or wanted.message:
+    texts = texts_of(wanted)
+    if typed := [one for one in texts if search.indexed(one)]:
+        return search.found(connection, max(typed, key=len), MOST_FOUND)
+    if texts:
         return None
     if wanted.last_cycle:
         return _of_last_cycles(connection, wanted)

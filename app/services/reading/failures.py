@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from app.domain.kinds import Direction, ErrorType, FailureState, Kind
 from app.errors import NotFound
@@ -187,12 +187,16 @@ Waiting = Mapping[tuple[int | None, int], int]
 
 def _waiting(connection: Connection, rows: Sequence[Any]) -> Waiting:
     """Return what waits by integration and system, for the other errors of a page."""
-    systems = {row.system_id for row in rows if row.error_type is ErrorType.OTHER}
-    if not systems:
+    others = [row for row in rows if row.error_type is ErrorType.OTHER]
+    if not others:
         return {}
+    those = {row.integration_id for row in others}
+    whose: ColumnElement[bool] = Delivery.integration_id.in_(those - {None})
+    if None in those:
+        whose = or_(whose, Delivery.integration_id.is_(None))
     query = (
         select(Delivery.integration_id, Delivery.system_id, func.count())
-        .where(IS_OPEN, Delivery.system_id.in_(systems))
+        .where(IS_OPEN, whose)
         .group_by(Delivery.integration_id, Delivery.system_id)
     )
     return {(key[0], key[1]): key[2] for key in connection.execute(query)}
