@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -240,6 +241,10 @@ def test_failures_are_grouped_by_what_they_share(jira: Installation) -> None:
     assert [(one.key, one.count) for one in found.groups] == [("E-1", 2), (None, 1)]
     (group,) = failure_groups.groups(jira, wanted(), "integration").groups
     assert (group.key, group.count) == ("jira", 3)
+    first = failure_groups.groups(jira, wanted(), "code", limit=1)
+    assert ([one.key for one in first.groups], first.more, found.more) == (["E-1"], True, False)
+    some = failure_groups.groups(jira, wanted(hasErrorCode="true"), "code")
+    assert [(one.key, one.count) for one in some.groups] == [("E-1", 2)]
 
 
 INDEXES = {
@@ -267,8 +272,20 @@ def test_each_filter_reads_along_its_index(jira: Installation, name: str) -> Non
         assert not re.search(r"SCAN failures$|TEMP B-TREE", plans.split("\n\n")[0], re.M)
 
 
-def _plans(site: Installation, query: FailureQuery) -> str:
-    """Return the plans of what a page reads."""
+@pytest.mark.parametrize("name", ["direction", "code", "integration"])
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_each_filter_of_a_list_is_counted_by_its_index_alone(jira: Installation, name: str) -> None:
+    index, given = INDEXES[name]
+    query = wanted(**{"kind": "global", "errorType": "integration", **given})
+    assert f"USING COVERING INDEX {index}" in _plans(jira, query, failures.count)
+
+
+def _plans(
+    site: Installation,
+    query: FailureQuery,
+    read: Callable[[Installation, FailureQuery], object] = failures.page,
+) -> str:
+    """Return the plans of what a page reads, or of what `read` does."""
     plans = []
 
     def explain(_c: Any, cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
@@ -277,7 +294,7 @@ def _plans(site: Installation, query: FailureQuery) -> str:
 
     event.listen(site.store.engine, "before_cursor_execute", explain)
     try:
-        failures.page(site, query)
+        read(site, query)
     finally:
         event.remove(site.store.engine, "before_cursor_execute", explain)
     return "\n\n".join(plan for plan in plans if plan)
