@@ -22,12 +22,11 @@ from app.errors import Fault, Invalid
 from app.pages.filters import Filter
 from app.pages.forms import sentence
 from app.services.documents import Page
-from app.services.paging import PageQuery
+from app.services.paging import Count, PageQuery
 from app.shapes import parse
 
 Q = TypeVar("Q", bound=PageQuery)
 PER_PAGE = 50
-CAP = 10_000
 # So many filters are always in sight; the others can be shown.
 FIRST = 4
 
@@ -106,10 +105,10 @@ class View(Generic[Q]):
         """Whether this is not the first page."""
         return "cursor" in self.args
 
-    def total(self, page: Page[Any], count: Callable[[Q], int]) -> int:
+    def total(self, page: Page[Any], count: Callable[[Q], Count]) -> Count:
         """Return the capped count of the list, which need not be asked where one page holds all."""
         whole = not self.paged and page.next is None
-        return len(page.items) if whole else count(self.query)
+        return Count(len(page.items)) if whole else count(self.query)
 
     @property
     def cleared(self) -> str:
@@ -218,8 +217,8 @@ class Listing:
         return found
 
 
-def counted(count: int, listing: Listing, cap: int = CAP) -> str:
+def counted(count: Count, listing: Listing) -> str:
     """Return a capped count in words: 1 failure, 312 failures, 10,000+ failures."""
-    if count > cap:
-        return f"{cap:,}+ {listing.nouns}"
-    return f"{count:,} {listing.noun if count == 1 else listing.nouns}"
+    if count.more:
+        return f"{count.number:,}+ {listing.nouns}"
+    return f"{count.number:,} {listing.noun if count.number == 1 else listing.nouns}"

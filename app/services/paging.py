@@ -146,6 +146,19 @@ def is_newer(wanted: PageQuery) -> bool:
     return cursor is not None and cursor.startswith(_NEWER)
 
 
+@dataclass(frozen=True)
+class Count:
+    """How many rows a list has; `more`: at least so many."""
+
+    number: int
+    more: bool = False
+
+
+def capped(number: int, cap: int) -> Count:
+    """Return the count of rows that were counted to `cap` + 1."""
+    return Count(min(number, cap), number > cap)
+
+
 def page_of(items: list[T], part: Part[Any] | None = None) -> Page[T]:
     """Return the page of `items`, whose type is that of the list it stands in."""
     page: Page[T] = Page.model_construct(items=items, next=part.next if part else None)

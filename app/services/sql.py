@@ -17,6 +17,7 @@ from sqlalchemy import (
     Subquery,
     Table,
     TableValuedAlias,
+    any_,
     bindparam,
     func,
     literal,
@@ -137,6 +138,16 @@ def pair_values(connection: Connection, pairs: Iterable[tuple[int, str]]) -> dic
 
 
 Values = Sequence[int] | Sequence[str]
+
+
+def these(connection: Connection, column: Any, rows: Select[Any]) -> ColumnElement[bool]:
+    """Return the condition that `column` is one of the ids of `rows`, a few thousand.
+
+    They are looked up one by one: for `IN`, PostgreSQL may read the whole table instead.
+    """
+    if connection.dialect.name == "sqlite":
+        return cast("ColumnElement[bool]", column.in_(rows))
+    return cast("ColumnElement[bool]", column == any_(func.array(rows.scalar_subquery())))
 
 
 def among(connection: Connection, column: Any, values: Values) -> ColumnElement[bool]:

@@ -22,7 +22,16 @@ from app.errors import NotFound
 from app.models import Delivery, DeliveryItem, Integration, System
 from app.services.documents import Document, IdText, Page
 from app.services.installation import Installation
-from app.services.paging import IdFilter, MomentFilter, PageQuery, TextFilter, cut, page_of
+from app.services.paging import (
+    Count,
+    IdFilter,
+    MomentFilter,
+    PageQuery,
+    TextFilter,
+    capped,
+    cut,
+    page_of,
+)
 from app.services.reading import attempts
 from app.services.reading.attempts import AttemptDocument
 from app.services.reading.decisions import Decision, registered
@@ -93,11 +102,11 @@ def page(site: Installation, wanted: DeliveryQuery) -> Page[DeliveryDocument]:
     return page_of([DeliveryDocument(**one) for one in fields], part)
 
 
-def count(site: Installation, wanted: DeliveryQuery, cap: int = CAP) -> int:
-    """Return how many deliveries a filter has; `cap` + 1: more than that."""
+def count(site: Installation, wanted: DeliveryQuery, cap: int = CAP) -> Count:
+    """Return how many deliveries a filter has, counted to `cap`."""
     part = select(Delivery.id).where(*_conditions(wanted)).limit(cap + 1).subquery()
     with site.store.reading() as connection:
-        return connection.scalar(select(func.count()).select_from(part)) or 0
+        return capped(connection.scalar(select(func.count()).select_from(part)) or 0, cap)
 
 
 def export(site: Installation, wanted: DeliveryQuery) -> Iterator[DeliveryDocument]:

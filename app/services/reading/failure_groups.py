@@ -13,7 +13,7 @@ from app.models import Failure, Integration
 from app.services.installation import Installation
 from app.services.reading import failure_counts, failure_keys
 from app.services.reading.failure_filter import FailureQuery, conditions
-from app.services.sql import among
+from app.services.sql import among, these
 
 # The newest so many are grouped.
 MOST = 10_000
@@ -63,7 +63,8 @@ def _those(connection: Connection, wanted: FailureQuery) -> tuple[ColumnElement[
         return those, len(keys) <= MOST
     newest = select(Failure.id).where(*conditions(connection, wanted)).limit(MOST)
     newest = newest.order_by(*(one.desc() for one in failure_keys.ORDER))
-    return Failure.id.in_(newest), failure_counts.count(connection, wanted, MOST) <= MOST
+    number = failure_counts.count(connection, wanted, MOST)
+    return these(connection, Failure.id, newest), not number.more
 
 
 def _groups(connection: Connection, those: ColumnElement[bool], by: By, limit: int) -> list[Group]:

@@ -18,11 +18,10 @@ from app.services import search
 from app.services.paging import Part, cut, is_newer, write_cursor
 from app.services.reading.failure_filter import FailureQuery, conditions, extra, of_status
 from app.services.reading.selecting import newest_first, plain
-from app.services.sql import among
+from app.services.sql import among, these
 
 # A part of the list that is walked at first, and one for what only a walk finds.
 SHORT_WALK, LONG_WALK = 2_000, 12_000
-MOST_FOUND = 20_000
 ORDER: tuple[Any, ...] = (Failure.last_logged_at, Failure.id)
 Key = tuple[int, int]
 
@@ -30,6 +29,11 @@ Key = tuple[int, int]
 def key(row: Any) -> Key:
     """Return the sort key of a row."""
     return to_micros(row.last_logged_at), row.id
+
+
+def most_found(connection: Connection) -> int:
+    """Return how many rows of an index are read; PostgreSQL looks at each of them once more."""
+    return 20_000 if connection.dialect.name == "sqlite" else 5_000
 
 
 def part(connection: Connection, wanted: FailureQuery) -> Part[Key]:
@@ -100,7 +104,7 @@ def _walk(connection: Connection, wanted: FailureQuery, most: int) -> tuple[list
     rows: Select[Any] = select(*ORDER).where(*conditions(connection, wanted))
     rows = newest_first(rows, wanted, ORDER)
     ids = rows.with_only_columns(Failure.id).limit(most)
-    query: Select[Any] = select(*ORDER).where(Failure.id.in_(ids), *extra(wanted))
+    query: Select[Any] = select(*ORDER).where(these(connection, Failure.id, ids), *extra(wanted))
     # One more than a page: where it is full, nobody asks how far was looked.
     walked = _read(connection, _sorted(query, wanted))
     if len(walked) > wanted.limit:
@@ -127,11 +131,11 @@ def _candidates(connection: Connection, wanted: FailureQuery) -> list[int] | Non
     """Return ids among which all rows are, as far as an index tells; None: it does not."""
     texts = texts_of(wanted)
     if typed := [one for one in texts if search.indexed(one)]:
-        return search.found(connection, max(typed, key=len), MOST_FOUND)
+        return search.found(connection, max(typed, key=len), most_found(connection))
     if texts:
         return None
     if wanted.last_cycle:
-        return _of_last_cycles(connection, wanted)
+        return of_last_cycles(connection, wanted)
     if wanted.integration_status is None:
         return None
     return _of_integrations(connection, wanted)
@@ -159,12 +163,13 @@ def _of_integrations(connection: Connection, wanted: FailureQuery) -> list[int]:
     return list(connection.scalars(query))
 
 
-def _of_last_cycles(connection: Connection, wanted: FailureQuery) -> list[int] | None:
+def of_last_cycles(connection: Connection, wanted: FailureQuery) -> list[int] | None:
     """Return the rows since the last run of each direction began; None: they are too many."""
     mine = Failure.last_logged_at >= IntegrationDirection.cycle_since
     whose = and_(Failure.integration_id == IntegrationDirection.integration_id, mine)
     query: Select[Any] = select(Failure.id).select_from(IntegrationDirection).join(Failure, whose)
     rest = wanted.model_copy(update={"entity_id": None, "error_code": None})
-    query = query.where(*conditions(connection, rest, led=False)).limit(MOST_FOUND)
+    most = most_found(connection)
+    query = query.where(*conditions(connection, rest, led=False)).limit(most)
     ids = list(connection.scalars(query))
-    return ids if len(ids) < MOST_FOUND else None
+    return ids if len(ids) < most else None

@@ -15,7 +15,7 @@ from app.errors import NotFound
 from app.models import IS_OPEN, Delivery, Failure, Integration, Registration, System, Trace
 from app.services.documents import Document, IdText, Page
 from app.services.installation import Installation
-from app.services.paging import Part, page_of
+from app.services.paging import Count, Part, page_of
 from app.services.reading import decisions, failure_counts, failure_keys
 from app.services.reading.decisions import Decision
 from app.services.reading.failure_filter import FailureQuery as FailureQuery  # noqa: PLC0414
@@ -88,10 +88,10 @@ def documents(connection: Connection, ids: Sequence[int]) -> list[FailureDocumen
     return [FailureDocument(**_fields(rows[one], waiting)) for one in ids if one in rows]
 
 
-def count(site: Installation, wanted: FailureQuery, cap: int = CAP) -> int:
-    """Return how many failures a filter has; `cap` + 1: more than that.
+def count(site: Installation, wanted: FailureQuery, cap: int = CAP) -> Count:
+    """Return how many failures a filter has, counted to `cap`.
 
-    Of a text that is too short for the index, or very frequent, those of the newest part.
+    Of a text that is too short for the index, or very frequent: at least those of the newest part.
     """
     with site.store.reading() as connection:
         return failure_counts.count(connection, wanted, cap)

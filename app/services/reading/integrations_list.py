@@ -23,7 +23,16 @@ from app.models import (
 from app.services import search, standing
 from app.services.documents import Document, Page
 from app.services.installation import Installation
-from app.services.paging import PageQuery, TextFilter, cut, is_newer, page_of, read_cursor
+from app.services.paging import (
+    Count,
+    PageQuery,
+    TextFilter,
+    capped,
+    cut,
+    is_newer,
+    page_of,
+    read_cursor,
+)
 from app.services.reading import silent
 
 CAP, MOST_KEYS, MOST_OPEN = 10_000, 20_000, 100
@@ -101,11 +110,12 @@ def page(site: Installation, wanted: IntegrationQuery) -> Page[IntegrationRow]:
     return page_of(items, part)
 
 
-def count(site: Installation, wanted: IntegrationQuery, cap: int = CAP) -> int:
-    """Return how many integrations a filter has; `cap` + 1: more than that."""
+def count(site: Installation, wanted: IntegrationQuery, cap: int = CAP) -> Count:
+    """Return how many integrations a filter has, counted to `cap`."""
     some = select(Integration.id).where(*_conditions(wanted, utc_now())).limit(cap + 1)
     with site.store.reading() as connection:
-        return connection.scalar(select(func.count()).select_from(some.subquery())) or 0
+        number = connection.scalar(select(func.count()).select_from(some.subquery()))
+    return capped(number or 0, cap)
 
 
 def keys(site: Installation, wanted: IntegrationQuery, most: int = MOST_KEYS) -> list[str]:

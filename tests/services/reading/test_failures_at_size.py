@@ -17,8 +17,8 @@ from app.services import csv_rows, failure_bulk, housekeeping, job_work, search_
 from app.services import failures as acting
 from app.services.failures import Action
 from app.services.installation import Installation
-from app.services.paging import PageQuery, write_cursor
-from app.services.reading import failure_groups, failure_keys, failures
+from app.services.paging import Count, PageQuery, write_cursor
+from app.services.reading import failure_counts, failure_groups, failure_keys, failures
 from app.services.reading import jobs as reading_jobs
 from app.services.reading.failures import FailureQuery
 from app.shapes import parse
@@ -201,10 +201,27 @@ def test_failures_are_found_by_the_state_of_their_integration(jira: Installation
 
 def test_counts_stop_at_their_cap(jira: Installation) -> None:
     makers.failures(jira, 5)
-    assert failures.count(jira, wanted(), cap=3) == 4
-    assert failures.count(jira, wanted(), cap=10) == 5
-    assert failures.count(jira, wanted(q="failed"), cap=3) == 4
-    assert failures.count(jira, wanted(q="nowhere")) == 0
+    assert failures.count(jira, wanted(), cap=3) == Count(3, more=True)
+    assert failures.count(jira, wanted(), cap=10) == Count(5)
+    assert failures.count(jira, wanted(q="failed"), cap=3) == Count(3, more=True)
+    assert failures.count(jira, wanted(q="nowhere")) == Count(0)
+
+
+def test_a_count_of_a_part_says_at_least(
+    jira: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    makers.failures(jira, 4, message="zq here")
+    for name in ("PART", "LARGE"):
+        monkeypatch.setattr(failure_counts, name, 3)
+    for given in ({"q": "zq"}, {"hasErrorCode": "false"}):
+        assert failures.count(jira, wanted(**given)) == Count(3, more=True), given
+    monkeypatch.setattr(failure_counts, "most_found", lambda _connection: 3)
+    search_fill.fill(jira)
+    assert failures.count(jira, wanted(q="here")) == Count(3, more=True)
+    for name in ("PART", "LARGE"):
+        monkeypatch.setattr(failure_counts, name, 4)
+    for given in ({"q": "zq"}, {"hasErrorCode": "false"}):
+        assert failures.count(jira, wanted(**given)) == Count(4), given
 
 
 def test_what_no_index_leads_to_is_counted_as_the_list_shows_it(jira: Installation) -> None:
@@ -229,7 +246,7 @@ def test_what_no_index_leads_to_is_counted_as_the_list_shows_it(jira: Installati
         "q=before&lastCycle=true": 0,
     }.items():
         query = wanted(**dict(one.split("=") for one in given.split("&")))
-        assert failures.count(jira, query) == number, given
+        assert failures.count(jira, query) == Count(number), given
         assert len(failures.page(jira, query).items) == number, given
 
 

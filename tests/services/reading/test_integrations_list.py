@@ -7,6 +7,7 @@ import pytest
 from app.clock import utc_now
 from app.services import integrations
 from app.services.installation import Installation
+from app.services.paging import Count
 from app.services.reading import integrations_list
 from app.services.reading.integrations_list import IntegrationQuery
 from app.shapes import parse
@@ -47,7 +48,7 @@ def test_each_chip_finds_its_own_by_name(site: Installation, show: str, found: l
     make(site)
 
     assert keys(site, show=show) == found
-    assert integrations_list.count(site, query(show=show)) == len(found)
+    assert integrations_list.count(site, query(show=show)) == Count(len(found))
     assert integrations_list.keys(site, query(show=show)) == found
 
 
