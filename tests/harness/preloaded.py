@@ -1,4 +1,4 @@
-"""`python -m workers` without the wait for its libraries: forked from a process that has them.
+"""`python -m MODULE` without the wait for its libraries: forked from a process that has them.
 
 Loading is most of a start, and the fault tests start the product hundreds of times. What is forked
 knows nothing of the test, and runs the same module from its first line, with the environment, the
@@ -13,11 +13,12 @@ import json
 import os
 import random
 import runpy
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -65,6 +66,10 @@ class Forked:
         if self.poll() is None:
             os.kill(self.pid, number)
 
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
 
 class _Parent:
     """The other end of the process that forks; it ends when this one does."""
@@ -79,10 +84,11 @@ class _Parent:
         self._one_at_a_time = Lock()
         atexit.register(self._end)
 
-    def start(self, environ: Mapping[str, str], output: int) -> Forked:
+    def start(self, environ: Mapping[str, str], output: int, command: Sequence[str]) -> Forked:
         """Fork a process with that environment that prints to the file `output`."""
+        asked = json.dumps({"environ": dict(environ), "command": list(command)})
         with self._one_at_a_time:
-            socket.send_fds(self._socket, [json.dumps(dict(environ)).encode()], [output])
+            socket.send_fds(self._socket, [asked.encode()], [output])
             return Forked(self, int(self._socket.recv(LARGEST)))
 
     def ask(self, pid: int) -> int | None:
@@ -102,9 +108,9 @@ def _parent() -> _Parent:
     return _Parent()
 
 
-def start(environ: Mapping[str, str], output: int) -> Forked:
-    """Start `python -m workers` in a session of its own, with that environment and output."""
-    return _parent().start(environ, output)
+def start(environ: Mapping[str, str], output: int, *command: str) -> Forked:
+    """Start `python -m COMMAND` in a session of its own, with that environment and output."""
+    return _parent().start(environ, output, command or ("workers",))
 
 
 def _load() -> None:
@@ -121,9 +127,10 @@ def _exit_code(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if done else None
 
 
-def _run(environ: Mapping[str, str], output: int) -> None:
-    """Become the product, in the child; raises SystemExit at its end, as its module does."""
+def _run(environ: Mapping[str, str], command: Sequence[str], output: int) -> None:
+    """Become what was asked for, in the child; raises SystemExit at its end, as its module does."""
     os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it would be ignored
     nothing = os.open(os.devnull, os.O_RDONLY)
     for given, wanted in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(given, wanted)
@@ -133,7 +140,9 @@ def _run(environ: Mapping[str, str], output: int) -> None:
     os.environ.update(environ)
     time.tzset()
     random.seed()
-    runpy.run_module("workers", run_name="__main__", alter_sys=True)
+    module, *sys.argv[1:] = command
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.exit()
 
 
 def main() -> None:
@@ -152,7 +161,7 @@ def main() -> None:
         pid = os.fork()
         if not pid:
             ours.detach()
-            _run(asked, output)
+            _run(**asked, output=output)
         os.close(output)
         ours.send(str(pid).encode())
 

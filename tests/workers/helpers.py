@@ -7,13 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from app import clock
 from app.sockets import reachable
+from tests.harness import preloaded
+from tests.harness.preloaded import Forked
 from tests.harness.product import free_port
 
 # Generous, since a busy machine is slow; a test that passes waits only as long as it must.
@@ -66,6 +68,21 @@ def _drop(_number: int, _frame: object) -> None:
     """Do nothing: a signal that has a handler gets its default action back with the exec."""
 
 
+def _started(
+    arguments: Sequence[str], environ: Mapping[str, str], output: int
+) -> subprocess.Popen[bytes] | Forked:
+    if arguments[0] == "-m":
+        return preloaded.start(environ, output, *arguments[1:])
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environ,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
 class Running:
     """A `python …` of its own process group, with its output in a file."""
 
@@ -76,14 +93,7 @@ class Running:
         self._output = data_dir.parent / f"output-{free_port()}"
         # Under nohup this process ignores SIGHUP, and whatever it starts would do so as well.
         with self._output.open("wb") as output, hangup(_drop):
-            self.process = subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=ROOT,
-                env=environment(data_dir, environ),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            self.process = _started(arguments, environment(data_dir, environ), output.fileno())
 
     @property
     def output(self) -> str:
