@@ -50,9 +50,12 @@ def free_port() -> int:
 
 
 def alive(pid: int) -> bool:
-    """Say whether a process runs; a dead one that nobody has buried does not."""
+    """Say whether a process runs; a dead one that nobody has buried does not.
+
+    One whose first thread is dead still holds its ports while others of its threads end.
+    """
     stat = _stat(pid)
-    return bool(stat) and stat[0] not in "ZX"
+    return bool(stat) and (stat[0] not in "ZX" or int(stat[17]) > 1)
 
 
 def _stat(pid: int) -> list[str]:
@@ -209,7 +212,9 @@ class Product:
                 continue
         assert self._process is not None
         self._process.wait(PATIENCE)
-        eventually("their end", lambda: not any(map(alive, family)))
+        # With it, by the kernel, also die those of its children that have no pid file yet.
+        leader = self._process.pid
+        eventually("their end", lambda: not any(map(alive, family)) and not _session(leader))
 
     def _family(self) -> list[int]:
         """Return the children of our supervisor that have a pid file."""
