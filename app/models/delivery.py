@@ -105,7 +105,7 @@ class Delivery(Model):
         Index("deliveries_system", "system_id", "id"),
         Index("deliveries_integration", "integration_id", "id"),
         Index("deliveries_made", "created_at"),
-        # Serves: whether a test was ever delivered.
+        # Serves: the tests that wait or are under way; whether one was ever delivered.
         Index("deliveries_tests", "id", sqlite_where=_TEST, postgresql_where=_TEST),
         # Serves: the undo of unregistering, which makes due again what it had cancelled.
         Index(

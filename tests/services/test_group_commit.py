@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -36,14 +36,22 @@ def applied() -> Applied:
     return Applied()
 
 
+def _being_applied(
+    pool: ThreadPoolExecutor, group: GroupCommit[int, int], item: int
+) -> Future[int]:
+    """Submit the first item, and return when its batch is under way."""
+    submitted = pool.submit(group.submit, item, 10.0)
+    while not group._thread or group._queue:
+        threading.Event().wait(0.001)
+    return submitted
+
+
 def test_what_queues_up_meanwhile_shares_the_next_batch(applied: Applied) -> None:
     group = GroupCommit("test", applied, 500)
     applied.may_go.clear()
 
     with ThreadPoolExecutor(20) as pool:
-        futures = [pool.submit(group.submit, 100, 10.0)]
-        while not group._thread or group._queue:  # until the first one is being applied
-            threading.Event().wait(0.001)
+        futures = [_being_applied(pool, group, 100)]
         futures += [pool.submit(group.submit, number, 10.0) for number in range(101, 120)]
         while len(group._queue) < 19:
             threading.Event().wait(0.001)
@@ -85,9 +93,7 @@ def test_who_gives_up_waiting_is_told_so_and_is_not_stored(applied: Applied) -> 
     applied.may_go.clear()
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(group.submit, 1, 10.0)
-        while not group._thread or group._queue:
-            threading.Event().wait(0.001)
+        first = _being_applied(pool, group, 1)
         with pytest.raises(StorageUnavailable):
             group.submit(2, 0.05)
         applied.may_go.set()
@@ -104,9 +110,7 @@ def test_nobody_queues_where_somebody_has_waited_long_in_vain(
     group = GroupCommit("test", applied, 500)
     applied.may_go.clear()
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(group.submit, 1, 10.0)
-        while not group._thread or group._queue:
-            threading.Event().wait(0.001)
+        first = _being_applied(pool, group, 1)
         for _ in range(2):
             with pytest.raises(StorageUnavailable, match="in time"):
                 group.submit(2, 0.05)

@@ -36,7 +36,7 @@ class FailureQuery(PageQuery):
     state: FailureState | None = None
     notified: Flag = Field(None, description="Whether a mail that tells it was sent.")
     message: TextFilter | None = Field(None, description="Text in the message.")
-    whole_message: Annotated[str, text_of(4_000)] | None = Field(
+    whole_message: Annotated[str, text_of(4_000, required=True)] | None = Field(
         None, description="The message itself, as a group of failures has it."
     )
     q: TextFilter | None = Field(None, description="Text in message, code, entity or project.")

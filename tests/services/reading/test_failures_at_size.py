@@ -12,6 +12,7 @@ from sqlalchemy import event, select
 
 from app.clock import utc_now
 from app.domain.kinds import Direction, FailureState, JobState, Kind
+from app.errors import Invalid
 from app.models import Failure, Integration, IntegrationDirection
 from app.services import csv_rows, failure_bulk, housekeeping, job_work, search_fill
 from app.services import failures as acting
@@ -222,6 +223,14 @@ def test_a_count_of_a_part_says_at_least(
         monkeypatch.setattr(failure_counts, name, 4)
     for given in ({"q": "zq"}, {"hasErrorCode": "false"}):
         assert failures.count(jira, wanted(**given)) == Count(4), given
+
+
+def test_an_empty_message_is_refused_and_does_not_mean_all() -> None:
+    with pytest.raises(Invalid) as raised:
+        wanted(wholeMessage="")
+    assert [(one.pointer, one.message) for one in raised.value.faults] == [
+        ("/wholeMessage", "must not be empty")
+    ]
 
 
 def test_what_no_index_leads_to_is_counted_as_the_list_shows_it(jira: Installation) -> None:
