@@ -33,6 +33,21 @@ class FailureState(StrEnum):
     RESOLVED = "resolved"
 
 
+class Policy(StrEnum):
+    """A retry policy (S2), as it is written in the API."""
+
+    NONE = "None"
+    BOUNDED = "Bounded"
+    ALWAYS = "Always"
+
+
+class Fault(StrEnum):
+    """Whose fault the last failed attempt was: the endpoint's, or that of the message itself."""
+
+    ENDPOINT = "endpoint"
+    MESSAGE = "message"
+
+
 class DeliveryKind(StrEnum):
     """What a delivery tells."""
 
@@ -141,6 +156,10 @@ class Why(StrEnum):
     DIRECTION_INACTIVE = "direction_inactive"
     KIND_DISABLED = "kind_disabled"
     NOT_REGISTERED = "not_registered"
+    OWN_CELL = "own_cell"
+    GLOBAL_CELL = "global_cell"
+    OVERRIDDEN = "overridden"
+    NO_ROUTE = "no_route"
 
 
 class IntegrationStatus(StrEnum):

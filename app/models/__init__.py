@@ -11,24 +11,32 @@ from app.models.configuration import (
 )
 from app.models.delivery import (
     IS_CANCELLED,
+    IS_LEASED,
     IS_OPEN,
+    IS_PENDING,
+    IS_STORED,
     IS_TEST,
     IS_WAITING,
     Attempt,
     Delivery,
+    DeliveryEvent,
     DeliveryItem,
     DeliveryRecipient,
-    Lane,
 )
+from app.models.event import Event, RouteRevision
 from app.models.failure import CountedCycle, Failure, Idempotency, Trace
 from app.models.integration import Integration, IntegrationDirection
+from app.models.lane import Lane, LaneEntry
 from app.models.person import SavedView, SignedIn, SignInFailure, User
 from app.models.registration import Registration, RegistrationDirection
 from app.models.running import DispatchRun, HourlyCount, Job, JobRow, Process
 
 __all__ = [
     "IS_CANCELLED",
+    "IS_LEASED",
     "IS_OPEN",
+    "IS_PENDING",
+    "IS_STORED",
     "IS_TEST",
     "IS_WAITING",
     "ApiKey",
@@ -36,9 +44,11 @@ __all__ = [
     "Audit",
     "CountedCycle",
     "Delivery",
+    "DeliveryEvent",
     "DeliveryItem",
     "DeliveryRecipient",
     "DispatchRun",
+    "Event",
     "Failure",
     "HourlyCount",
     "Idempotency",
@@ -47,10 +57,12 @@ __all__ = [
     "Job",
     "JobRow",
     "Lane",
+    "LaneEntry",
     "Preference",
     "Process",
     "Registration",
     "RegistrationDirection",
+    "RouteRevision",
     "SavedView",
     "Schedule",
     "SignInFailure",

@@ -1,8 +1,8 @@
-"""The outbox: lanes, deliveries, what they tell, whom, and every attempt."""
+"""The outbox: deliveries, what they tell, whom, and every attempt."""
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.kinds import (
@@ -11,54 +11,41 @@ from app.domain.kinds import (
     Direction,
     EndReason,
     Fail,
-    LaneState,
+    Fault,
     RecipientState,
     Verdict,
 )
 from app.extensions import Model
-from app.models.columns import GROWING, BigId, Key, MaybeId, MaybeTime, Time, Word
+from app.models.columns import (
+    GROWING,
+    BigId,
+    Key,
+    MaybeId,
+    MaybeTime,
+    Time,
+    Word,
+)
 from app.storage import Id
 
 _PENDING = text("state = 'pending'")
 _LEASED = text("state = 'leased'")
-_OPEN = text("state IN ('pending', 'leased', 'stored')")
+_STORED = text("state = 'stored'")
+# What tells failures has an integration; routed events are many, and stand in none of these.
+_HAS_INTEGRATION = text("integration_id IS NOT NULL")
+_OPEN = text("state IN ('pending', 'leased', 'stored') AND integration_id IS NOT NULL")
 _WAITING = text("state = 'pending' AND due_at IS NULL")
-_CANCELLED = text("state = 'cancelled'")
+_CANCELLED = text("state = 'cancelled' AND integration_id IS NOT NULL")
 _TEST = text("kind = 'test'")
+_HAS_EVENT = text("event_id IS NOT NULL")
+_ORDERED = text("order_key IS NOT NULL AND state IN ('pending', 'leased', 'stored')")
 # For queries, in the very words of the index: SQLite uses it for these, and not for bound values.
 IS_WAITING = text("deliveries.state = 'pending' AND deliveries.due_at IS NULL")
 IS_OPEN = text("deliveries.state IN ('pending', 'leased', 'stored')")
 IS_CANCELLED = text("deliveries.state = 'cancelled'")
+IS_PENDING = text("deliveries.state = 'pending'")
+IS_LEASED = text("deliveries.state = 'leased'")
+IS_STORED = text("deliveries.state = 'stored'")
 IS_TEST = text("deliveries.kind = 'test'")
-
-
-class Lane(Model):
-    """The queue of one subscription, or of all mail of one SMTP system (`row` is null).
-
-    It has one owner at a time: `lease_token` until `lease_until`, held by process `owner_id`. While
-    it is `retrying`, deliveries up to `held_id` (no time, as clocks jump) wait for `next_try_at`
-    (mail: the next pass). `fallback_delivery_id` is the message that told of it through another
-    system, once per episode.
-    """
-
-    __tablename__ = "lanes"
-    __table_args__ = (UniqueConstraint("system_id", "row", postgresql_nulls_not_distinct=True),)
-
-    id: Mapped[Key]
-    system_id: Mapped[int] = mapped_column(Id, ForeignKey("systems.id"))
-    row: Mapped[str | None] = mapped_column(String(24))
-    state: Mapped[LaneState] = mapped_column(Word(LaneState))
-    since: Mapped[Time]
-    round: Mapped[int]
-    held_id: Mapped[MaybeId]
-    next_try_at: Mapped[MaybeTime]
-    error_reason: Mapped[Fail | None] = mapped_column(Word(Fail))
-    error_text: Mapped[str | None] = mapped_column(Text)
-    error_at: Mapped[MaybeTime]
-    fallback_delivery_id: Mapped[MaybeId]
-    owner_id: Mapped[MaybeId]
-    lease_token: Mapped[str | None] = mapped_column(String(32))
-    lease_until: Mapped[MaybeTime]
 
 
 class Delivery(Model):
@@ -70,6 +57,11 @@ class Delivery(Model):
     an inactivity mail tells. `about_system_id`: the failing system that a
     fallback message tells of. `draft`: the values of an unsaved test, sealed, until its verdict.
     `lane_id` null: a test; `system_id` 0: of a system that was never saved.
+
+    Routed: `event_id` is the event it tells, or the events stand in `delivery_events` (a batch).
+    Deliveries of one lane and one `order_key` never overlap. `fault` says whose fault the last
+    failed attempt of its own was: one that fails for the *message* has a clock of its own, `due_at`
+    with `retries_used`; for the others the rounds of the lane count (`lane_entries`).
     """
 
     __tablename__ = "deliveries"
@@ -83,6 +75,26 @@ class Delivery(Model):
             sqlite_where=_PENDING,
             postgresql_where=_PENDING,
         ),
+        # Serves: the flush of what is stored, the oldest first.
+        Index(
+            "deliveries_stored",
+            "lane_id",
+            "due_at",
+            "id",
+            sqlite_where=_STORED,
+            postgresql_where=_STORED,
+        ),
+        # Serves: whether something older of the same order is open.
+        Index(
+            "deliveries_ordered",
+            "lane_id",
+            "order_key",
+            "id",
+            sqlite_where=_ORDERED,
+            postgresql_where=_ORDERED,
+        ),
+        # Serves: the deliveries of one event.
+        Index("deliveries_event", "event_id", sqlite_where=_HAS_EVENT, postgresql_where=_HAS_EVENT),
         # Serves: the sweep that gives back what a dead owner held.
         Index("deliveries_leased", "lane_id", sqlite_where=_LEASED, postgresql_where=_LEASED),
         # Serves: the mail that waits for the pass, at intake and by the pass itself.
@@ -103,7 +115,13 @@ class Delivery(Model):
         ),
         # Serve: the list by system, by integration, and by time.
         Index("deliveries_system", "system_id", "id"),
-        Index("deliveries_integration", "integration_id", "id"),
+        Index(
+            "deliveries_integration",
+            "integration_id",
+            "id",
+            sqlite_where=_HAS_INTEGRATION,
+            postgresql_where=_HAS_INTEGRATION,
+        ),
         Index("deliveries_made", "created_at"),
         # Serves: the tests that wait or are under way; whether one was ever delivered.
         Index("deliveries_tests", "id", sqlite_where=_TEST, postgresql_where=_TEST),
@@ -150,6 +168,9 @@ class Delivery(Model):
     limit_minutes: Mapped[int | None]
     about_system_id: Mapped[MaybeId]
     draft: Mapped[str | None] = mapped_column(Text)
+    event_id: Mapped[MaybeId]
+    order_key: Mapped[MaybeId]
+    fault: Mapped[Fault | None] = mapped_column(Word(Fault))
 
 
 class DeliveryItem(Model):
@@ -161,6 +182,17 @@ class DeliveryItem(Model):
 
     delivery_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
     failure_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+
+
+class DeliveryEvent(Model):
+    """One event told by a delivery that tells several (batch notify)."""
+
+    __tablename__ = "delivery_events"
+    # Serves: the deliveries of one event.
+    __table_args__ = (Index("delivery_events_event", "event_id"),)
+
+    delivery_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    event_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
 
 
 class DeliveryRecipient(Model):

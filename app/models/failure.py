@@ -80,6 +80,7 @@ class Failure(Model):
     direction_id: Mapped[MaybeId]
     direction: Mapped[Direction | None] = mapped_column(Word(Direction))
     system_id: Mapped[MaybeId]
+    row: Mapped[str | None] = mapped_column(String(24))
     reason: Mapped[str | None] = mapped_column(String(24))
     error_code: Mapped[str | None] = mapped_column(String(100))
     message: Mapped[str] = mapped_column(Text)

@@ -1,0 +1,122 @@
+"""The routing matrix that holds, as intake needs it: read once, and again when it was changed.
+
+A change of routes, or of a system, touches a stamp in the same transaction; whoever decides asks
+for the stamp in its own transaction, and reads anew where it differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, select
+
+from app.domain.event_kinds import Row, Severity
+from app.domain.routing import Cell, Matrix
+from app.models import Lane, Preference, RouteRevision, System
+from app.services.installation import Installation
+from app.services.sql import insert
+
+# An internal row of `settings`; preferences ignore names that begin with "_".
+STAMP = "_routing"
+MAIL_KINDS = ("smtp",)
+_STAMP = select(Preference.value).where(Preference.name == STAMP)
+_LATEST = (
+    select(RouteRevision.id, RouteRevision.document).order_by(RouteRevision.id.desc()).limit(1)
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A subscription as intake sees it: the lane of one row and system.
+
+    `size` above 1: events are collected, up to `size` of them or for `window` (batch notify).
+    """
+
+    lane_id: int
+    system_id: int
+    mail: bool
+    size: int = 1
+    window: timedelta = timedelta()
+
+
+@dataclass(frozen=True)
+class Routing:
+    """The matrix, and the subscription of each row and system in it."""
+
+    revision_id: int | None = None
+    matrix: Matrix = field(default_factory=Matrix)
+    targets: Mapping[tuple[Row, int], Target] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+
+
+_known: WeakKeyDictionary[object, tuple[Any, Routing]] = WeakKeyDictionary()
+
+
+def current(site: Installation, connection: Connection) -> Routing:
+    """Return the routing that holds in the transaction of `connection`."""
+    stamp = connection.scalar(_STAMP)
+    known = _known.get(site.store)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    routing = load(connection)
+    _known[site.store] = (stamp, routing)
+    return routing
+
+
+def touch(connection: Connection, now: datetime) -> None:
+    """Let every process read the routing anew, from the caller's commit on."""
+    table = Preference.__table__
+    before = connection.scalar(_STAMP.with_for_update())
+    row = {"value": int(before or 0) + 1, "updated_at": now}
+    made = insert(connection, table).values(name=STAMP, **row)
+    connection.execute(made.on_conflict_do_update(index_elements=["name"], set_=row))
+
+
+def load(connection: Connection) -> Routing:
+    """Read the latest revision with the lanes and systems that it names."""
+    latest = connection.execute(_LATEST).first()
+    if latest is None:
+        return Routing()
+    matrix = matrix_of(latest.document)
+    ids = {system for cell in matrix.cells.values() for system in cell.systems}
+    rows = connection.execute(
+        select(System.id, System.name, System.kind, System.options).where(System.id.in_(ids))
+    ).all()
+    lanes = {
+        (lane.row, lane.system_id): lane.id
+        for lane in connection.execute(
+            select(Lane.id, Lane.row, Lane.system_id).where(Lane.system_id.in_(ids))
+        )
+    }
+    targets = {
+        (row, system.id): target
+        for system in rows
+        for row in matrix.rows_of(system.id)
+        if (target := _target(lanes, row, system)) is not None
+    }
+    return Routing(latest.id, matrix, targets, {system.id: system.name for system in rows})
+
+
+def _target(lanes: Mapping[tuple[str | None, int], int], row: Row, system: Any) -> Target | None:
+    mail = system.kind in MAIL_KINDS
+    lane_id = lanes.get((None if mail else str(row), system.id))
+    if lane_id is None:
+        return None
+    batch = system.options.get("batchNotify") or {}
+    window = timedelta(seconds=batch.get("timeWindow", 0))
+    return Target(lane_id, system.id, mail, batch.get("size", 1), window)
+
+
+def matrix_of(document: Mapping[str, Any]) -> Matrix:
+    """Return the matrix of a revision: {"cells": {row: {severity: {"systems", "override"}}}}."""
+    return Matrix(
+        {
+            (Row(row), Severity(severity)): Cell(tuple(cell["systems"]), cell["override"])
+            for row, severities in document["cells"].items()
+            for severity, cell in severities.items()
+        }
+    )
