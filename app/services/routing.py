@@ -70,7 +70,7 @@ def current(site: Installation, connection: Connection) -> Routing:
 def touch(connection: Connection, now: datetime) -> None:
     """Let every process read the routing anew, from the caller's commit on."""
     table = Preference.__table__
-    before = connection.scalar(_STAMP.with_for_update())
+    before: Any = connection.scalar(_STAMP.with_for_update())
     row = {"value": int(before or 0) + 1, "updated_at": now}
     made = insert(connection, table).values(name=STAMP, **row)
     connection.execute(made.on_conflict_do_update(index_elements=["name"], set_=row))
