@@ -28,6 +28,7 @@ AGAIN_SECONDS = 1.0
 BEAT_SECONDS = 10.0
 # How long one wait for a wake-up may be: a stop or another job is noticed as soon.
 WAIT_SECONDS = 1.0
+SHORTEST_WAIT = 0.01
 
 
 class Drainer:
@@ -86,7 +87,9 @@ class Drainer:
     def _wait(self) -> str | None:
         """Wait for a wake-up; while Redis is away, just wait and look into the database."""
         try:
-            popped = self._client.brpop([WAKE_LIST], timeout=WAIT_SECONDS)
+            # No time-out at all would be 0, which means for ever.
+            wait = max(self._courier.idle_seconds(WAIT_SECONDS), SHORTEST_WAIT)
+            popped = self._client.brpop([WAKE_LIST], timeout=wait)
             if popped is None:
                 return None
             name = _text(popped[1])

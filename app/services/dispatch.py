@@ -15,7 +15,7 @@ from app.domain.kinds import RunCause, RunState
 from app.failpoints import reach
 from app.models import DispatchRun, Preference, Schedule
 from app.queueing import RUNS
-from app.services import lanes, pass_work, preferences
+from app.services import lane_work, pass_work, preferences
 from app.services.installation import Installation
 from app.services.processes import dead_owners
 from app.services.sql import insert_returning, one_id
@@ -133,7 +133,7 @@ def run_queued(site: Installation, process_id: int) -> Sequence[int]:
         _finish(site, run_id, process_id, counts)
     # A second one may have been queued meanwhile.
     site.alarm.wake([RUNS])
-    return lanes.with_work(site)
+    return lane_work.with_work(site)
 
 
 def _claim(site: Installation, process_id: int) -> int | None:

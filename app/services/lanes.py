@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, or_, select
 
 from app.clock import unsteady, utc_now
-from app.domain.kinds import DeliveryKind, DeliveryState, LaneState
+from app.domain.kinds import DeliveryKind, DeliveryState, LaneState, Policy
 from app.errors import NotFound
 from app.models import Delivery, Lane, System
 from app.services import preferences
@@ -23,7 +23,6 @@ from app.services.sql import patiently
 # Longer than any lease can be: one that ends later was made by a clock that has jumped.
 LONGEST_LEASE = timedelta(seconds=400)
 MARGIN_SECONDS = 30
-PACE = timedelta(seconds=1)
 # What a lane that works again forgets.
 NORMAL: dict[str, Any] = {
     "state": LaneState.NORMAL,
@@ -35,15 +34,31 @@ NORMAL: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to send what waits in a lane, until `seconds` after the last renewal."""
+    """The right to send what waits in a lane, until `seconds` after the last renewal.
+
+    `row` None: the lane holds mail, which follows the dispatch pass and has no retry policy.
+    """
 
     lane_id: int
     system_id: int
+    row: str | None
     state: LaneState
     held_id: int | None
     next_try_at: datetime | None
+    policy: Policy | None
     token: str
     seconds: float
+
+    @property
+    def blocked(self) -> bool:
+        """Whether its endpoint does not answer, so that one message is tried for all."""
+        return self.state is LaneState.RETRYING and self.held_id is not None
+
+
+_CLAIMED = [
+    Lane.__table__.c[name]
+    for name in ("system_id", "row", "state", "held_id", "next_try_at", "policy")
+]
 
 
 def claim(
@@ -60,21 +75,22 @@ def claim(
             return None
         row = connection.execute(
             lane.update()
-            .where(lane.c.id == lane_id, _free(now), ~_paused())
+            .where(lane.c.id == lane_id, free(now), ~system_paused())
             .values(
                 owner_id=process_id,
                 lease_token=token,
                 lease_until=now + timedelta(seconds=seconds),
             )
-            .returning(*(lane.c[name] for name in ("system_id", "state", "held_id", "next_try_at")))
+            .returning(*_CLAIMED)
         ).first()
         if row is None:
             return None
         give_back_lost(connection, lane_id, now)
-    return Lease(lane_id, row.system_id, row.state, row.held_id, row.next_try_at, token, seconds)
+    return Lease(lane_id, **row._mapping, token=token, seconds=seconds)
 
 
-def _free(now: datetime) -> ColumnElement[bool]:
+def free(now: datetime) -> ColumnElement[bool]:
+    """Return the condition of lanes that nobody owns."""
     until = Lane.__table__.c.lease_until
     if unsteady():
         # No lease ends by a clock that has jumped; the sweep takes back those of dead owners.
@@ -82,7 +98,8 @@ def _free(now: datetime) -> ColumnElement[bool]:
     return or_(until.is_(None), until < now, until > now + LONGEST_LEASE)
 
 
-def _paused() -> ColumnElement[bool]:
+def system_paused() -> ColumnElement[bool]:
+    """Return the condition of lanes whose system is paused."""
     return exists().where(System.id == Lane.__table__.c.system_id, System.status == "paused")
 
 
@@ -115,68 +132,38 @@ def give_back(site: Installation, lease: Lease | Held) -> None:
 
 def _give_back(site: Installation, lease: Lease | Held) -> None:
     """Write the lane's row before its deliveries, as `claim` does."""
-    lane, delivery = Lane.__table__, Delivery.__table__
+    lane = Lane.__table__
     with site.store.writing(durable=False) as connection:
         connection.execute(
             lane.update()
             .where(lane.c.id == lease.lane_id, lane.c.lease_token == lease.token)
             .values(owner_id=None, lease_token=None, lease_until=None)
         )
-        connection.execute(
-            delivery.update()
-            .where(
-                delivery.c.lane_id == lease.lane_id,
-                delivery.c.state == DeliveryState.LEASED,
-                delivery.c.lease_token == lease.token,
-                delivery.c.started.is_(False),
-            )
-            .values(state=DeliveryState.PENDING, lease_token=None)
+        _unclaim(connection, lease)
+
+
+def give_back_claims(site: Installation, lease: Lease) -> None:
+    """Make due again what was claimed and not started, and keep the lane."""
+
+    def work() -> None:
+        with site.store.writing(durable=False) as connection:
+            _unclaim(connection, lease)
+
+    patiently(work)
+
+
+def _unclaim(connection: Connection, lease: Lease | Held) -> None:
+    delivery = Delivery.__table__
+    connection.execute(
+        delivery.update()
+        .where(
+            delivery.c.lane_id == lease.lane_id,
+            delivery.c.state == DeliveryState.LEASED,
+            delivery.c.lease_token == lease.token,
+            delivery.c.started.is_(False),
         )
-
-
-def due(lane_id: ColumnElement[int] | int) -> ColumnElement[bool]:
-    """Return the condition under which a mail of a lane may be sent.
-
-    Mail is due as soon as it has a due time at all (a clock that was set back must not hold it).
-    While the lane is retrying, only what came after the failed try is, or the pass allows a probe.
-    """
-    return and_(
-        Delivery.lane_id == lane_id,
-        Delivery.state == DeliveryState.PENDING,
-        Delivery.due_at.is_not(None),
+        .values(state=DeliveryState.PENDING, lease_token=None)
     )
-
-
-def _rested(now: datetime) -> ColumnElement[bool]:
-    """While a lane is retrying, attempts are at least 1 s apart (delivery.md, A lane)."""
-    last = Lane.__table__.c.error_at
-    return or_(last.is_(None), last <= now - PACE, last > now)
-
-
-def with_work(site: Installation, only: int | None = None) -> list[int]:
-    """Return the lanes nobody owns that have something due, or something to give back.
-
-    `only` asks about one lane.
-    """
-    now = utc_now()
-    open_ones = exists().where(
-        due(Lane.__table__.c.id),
-        or_(
-            Lane.state != LaneState.RETRYING,
-            Lane.next_try_at.is_not(None),
-            and_(Delivery.id > Lane.held_id, _rested(now)),
-        ),
-    )
-    held = exists().where(
-        Delivery.lane_id == Lane.__table__.c.id, Delivery.state == DeliveryState.LEASED
-    )
-    with site.store.reading() as connection:
-        if preferences.load(connection).paused:
-            return []
-        query = select(Lane.id).where(_free(now), ~_paused(), or_(open_ones, held))
-        if only is not None:
-            query = query.where(Lane.id == only)
-        return list(connection.scalars(query))
 
 
 def free_dead(site: Installation) -> None:
@@ -208,31 +195,38 @@ def allow_probe(connection: Connection, lane_ids: Iterable[int], now: datetime) 
 
 
 def try_now(site: Installation, lane_id: int) -> None:
-    """Make all mail of the lane due and let it be tried at once; raises NotFound. Idempotent."""
-    now, table = utc_now(), Delivery.__table__
+    """Let what waits in the lane be tried at once; raises NotFound. Idempotent.
+
+    Mail: all of it is due. HTTP: one try, beside the rounds and counted by none of them, whose
+    success flushes the lane; where the endpoint answers, what waits for its own time is due.
+    """
+    now = utc_now()
     with site.store.writing() as connection:
-        if connection.scalar(select(Lane.id).where(Lane.id == lane_id)) is None:
+        lane = connection.execute(_ASKED_FOR, {"lane": lane_id}).first()
+        if lane is None:
             raise NotFound(f"There is no lane {lane_id}.")
-        allow_probe(connection, [lane_id], now)
-        connection.execute(
-            table.update()
-            .where(
-                table.c.lane_id == lane_id,
-                table.c.state == DeliveryState.PENDING,
-                table.c.due_at.is_(None),
-                table.c.kind != DeliveryKind.TEST,
-            )
-            .values(due_at=now)
-        )
+        if lane.row is None:
+            allow_probe(connection, [lane_id], now)
+        else:
+            table = Lane.__table__
+            connection.execute(table.update().where(table.c.id == lane_id).values(asked=True))
+        if lane.row is None or lane.held_id is None:
+            _make_due(connection, lane_id, now)
     site.alarm.wake([str(lane_id)])
 
 
-def system_of(site: Installation, lane_id: int) -> int | None:
-    """Return the system of a lane, or None where there is no such lane."""
-    with site.store.reading() as connection:
-        return connection.scalar(select(Lane.system_id).where(Lane.id == lane_id))
+_ASKED_FOR = select(Lane.row, Lane.held_id).where(Lane.id == bindparam("lane"))
 
 
-def has_work(site: Installation, lane_id: int) -> bool:
-    """Return whether nobody owns the lane although something in it is due."""
-    return bool(with_work(site, lane_id))
+def _make_due(connection: Connection, lane_id: int, now: datetime) -> None:
+    table = Delivery.__table__
+    connection.execute(
+        table.update()
+        .where(
+            table.c.lane_id == lane_id,
+            table.c.state == DeliveryState.PENDING,
+            or_(table.c.due_at.is_(None), table.c.due_at > now),
+            table.c.kind != DeliveryKind.TEST,
+        )
+        .values(due_at=now)
+    )

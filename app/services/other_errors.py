@@ -25,8 +25,9 @@ _RESOLVED = (
 class OtherError:
     """A notification that could not be sent: through which system, for which integration, why.
 
-    `about` is what the error alone concerns: a recipient that was refused for good, a delivery that
-    ended; such an error stays open when other mail goes again.
+    `row`: of which subscription, where it was routed; None for mail of a registration. `about` is
+    what the error alone concerns: a recipient that was refused for good, a delivery that ended;
+    such an error stays open when other mail goes again.
     """
 
     system_id: int
@@ -34,11 +35,12 @@ class OtherError:
     reason: str
     text: str
     about: str | None = None
+    row: str | None = None
 
     @property
     def identity(self) -> bytes:
         """Return which row it counts on."""
-        return other_identity(self.system_id, self.integration_id, None, self.about)
+        return other_identity(self.system_id, self.integration_id, self.row, self.about)
 
 
 def record(connection: Connection, errors: Iterable[OtherError], now: datetime) -> None:
@@ -63,12 +65,14 @@ def record(connection: Connection, errors: Iterable[OtherError], now: datetime) 
     )
 
 
-def resolve(connection: Connection, system_id: int, integration_id: int | None) -> None:
-    """Close the other error of a registration whose mail goes again, in the caller's transaction.
+def resolve(
+    connection: Connection, system_id: int, integration_id: int | None, row: str | None = None
+) -> None:
+    """Close the other error of a registration, or route, that goes again, in the transaction.
 
     The row of a refused recipient or of a dead delivery stays open: other mail does not mend it.
     """
-    connection.execute(_RESOLVED, {"whose": other_identity(system_id, integration_id, None, None)})
+    connection.execute(_RESOLVED, {"whose": other_identity(system_id, integration_id, row, None)})
 
 
 def _row(error: OtherError, now: datetime) -> dict[str, object]:
@@ -78,6 +82,7 @@ def _row(error: OtherError, now: datetime) -> dict[str, object]:
         "state": FailureState.OPEN,
         "integration_id": error.integration_id,
         "system_id": error.system_id,
+        "row": error.row,
         "reason": error.reason,
         "message": error.text,
         "entity_id": error.about,

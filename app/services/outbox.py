@@ -103,6 +103,20 @@ def move(connection: Connection, delivery_id: int, token: str, system_id: int) -
     )
 
 
+def unclaim(connection: Connection, delivery_id: int, token: str) -> None:
+    """Give back a claimed delivery that was not started, in the caller's transaction."""
+    table = Delivery.__table__
+    connection.execute(
+        table.update()
+        .where(
+            table.c.id == delivery_id,
+            table.c.state == DeliveryState.LEASED,
+            table.c.lease_token == token,
+        )
+        .values(state=DeliveryState.PENDING, lease_token=None)
+    )
+
+
 def forget_told(connection: Connection, delivery_ids: Sequence[int]) -> None:
     """Let the failures and directions of deliveries that will not go be told again.
 

@@ -178,7 +178,8 @@ def _saved(session: Session) -> Saved:
 
 def _take_effect(site: Installation) -> None:
     """Tell the job: the schedule and the pause hold at once (product.md 7)."""
-    from app.services import dispatch, lanes  # noqa: PLC0415 - they read the settings themselves
+    # They read the settings themselves.
+    from app.services import dispatch, lane_work  # noqa: PLC0415
 
     dispatch.schedule_changed(site)
-    site.alarm.wake(map(str, lanes.with_work(site)))
+    site.alarm.wake(map(str, lane_work.with_work(site)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.services import dispatch, jobs, lanes
+from app.services import dispatch, jobs, lane_work, lanes
 from app.services.deliver import trial_rows
 from app.services.installation import Installation
 
@@ -17,4 +17,4 @@ def sweep(site: Installation) -> list[int]:
     jobs.requeue_lost(site)
     trial_rows.end_lost(site)
     dispatch.request_if_due(site)
-    return lanes.with_work(site)
+    return lane_work.with_work(site)

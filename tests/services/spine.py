@@ -13,7 +13,7 @@ from app import clock
 from app.clock import utc_now
 from app.domain.kinds import RunCause
 from app.models import Delivery, Failure
-from app.services import dispatch, intake, lanes, processes
+from app.services import dispatch, intake, lane_work, processes
 from app.services.deliver import Courier
 from app.services.installation import Installation
 from app.services.intake import ActivityBody, FailureBody, Report
@@ -93,7 +93,7 @@ class Post:
     def serve(self, *lane_ids: int) -> None:
         """Send what is due in `lane_ids`, or in every lane, and wait for it."""
         courier = Courier(self.site, self.process_id)
-        for lane_id in lane_ids or lanes.with_work(self.site):
+        for lane_id in lane_ids or lane_work.with_work(self.site):
             courier.serve(lane_id)
         while courier.busy:
             clock.sleep(0.005)

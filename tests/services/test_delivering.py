@@ -21,7 +21,7 @@ from app.domain.kinds import (
     Verdict,
 )
 from app.models import Attempt, Delivery, DeliveryRecipient, Failure, Process, System
-from app.services import invariants, lanes, outbox, processes, sweep
+from app.services import invariants, lane_work, lanes, outbox, processes, sweep
 from app.services.deliver.claims import take
 from app.services.deliver.steps import Start, Step, commit
 from app.services.installation import Installation
@@ -146,7 +146,7 @@ def test_a_server_that_is_down_is_one_other_error_and_the_mail_stays_pending(
     assert (other.reason, other.count) == ("connection", 1)
     lane = lane_of(site)
     assert (lane.state, lane.round) == (LaneState.RETRYING, 1)
-    assert lanes.with_work(site) == []
+    assert lane_work.with_work(site) == []
 
     post.run_pass()
     assert others(site)[0].count == 2

@@ -21,7 +21,7 @@ from app.domain.kinds import (
     RecipientState,
 )
 from app.models import Delivery, Failure, Lane, System
-from app.services import invariants, lanes, outbox, preferences, processes, sweep
+from app.services import invariants, lane_work, lanes, outbox, preferences, processes, sweep
 from app.services.deliver import Courier
 from app.services.deliver.claims import take
 from app.services.deliver.ended import Ended
@@ -232,7 +232,7 @@ def test_a_clock_that_was_set_back_makes_no_failing_lane_run_hot(site: Installat
     post.serve()
 
     assert lane_of(site).round == 1
-    assert lanes.with_work(site) == []
+    assert lane_work.with_work(site) == []
 
 
 def test_a_verdict_forgives_the_leases_that_were_lost_before(site: Installation) -> None:

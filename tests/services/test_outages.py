@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import StorageUnavailable
 from app.models import Lane
-from app.services import lanes, processes
+from app.services import lane_work, lanes, processes
 from app.services.deliver import Courier
 from app.services.deliver.steps import Stored, keep_trying
 from app.services.installation import Installation
@@ -24,9 +24,9 @@ def test_a_lane_that_is_ours_by_its_row_alone_is_given_back(site: Installation) 
     assert lanes.claim(site, lane.id, ours, 60)
 
     Courier(site, others).give_back_forgotten()
-    assert not lanes.has_work(site, lane.id)
+    assert not lane_work.look(site, lane.id).now
     Courier(site, ours).give_back_forgotten()
-    assert lanes.has_work(site, lane.id)
+    assert lane_work.look(site, lane.id).now
 
 
 def test_a_verdict_is_kept_until_the_database_is_back() -> None:

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Row, bindparam, select
 from app.domain.kinds import DeliveryKind, DeliveryState, Direction, LaneState
 from app.models import Delivery
 from app.services.installation import Installation
-from app.services.lanes import Lease, due, paused
+from app.services.lane_work import mail_due
+from app.services.lanes import Lease, paused
 
 BATCH = 64
 PROBES_OF_ONE = 3
@@ -69,7 +70,8 @@ def again(connection: Connection, claimed: Claimed) -> Claimed:
 
 
 def _due(connection: Connection, lease: Lease) -> list[int]:
-    query = select(Delivery.id).where(due(lease.lane_id)).with_for_update(skip_locked=True)
+    query = select(Delivery.id).where(Delivery.lane_id == lease.lane_id, mail_due())
+    query = query.with_for_update(skip_locked=True)
     oldest = (Delivery.due_at, Delivery.id)
     if lease.state is not LaneState.RETRYING:
         return list(connection.scalars(query.order_by(*oldest).limit(BATCH)))

@@ -12,22 +12,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
-from sqlalchemy import select
-
 from app.addresses import addresses
-from app.channels import channel
-from app.channels.base import Channel, Outgoing
+from app.channels.base import Outgoing
 from app.clock import monotonic, utc_now
 from app.domain.kinds import DeliveryKind, Direction, RecipientState
 from app.domain.outcome import still_known, still_to_ask
 from app.domain.registration import Recipients, direction_settings
-from app.models import System
 from app.rendering.mail import Attachment, Mail, render
 from app.rendering.words import moment
-from app.secrets import Secret
 from app.services.deliver.claims import Claimed, again
+from app.services.deliver.ended import Ended
+from app.services.deliver.endpoint import Endpoint
 from app.services.deliver.found import Found, Told, find
+from app.services.deliver.once import Sent, envelope
 from app.services.deliver.telling import Subject, Teller, kind_of
 from app.services.installation import Installation
 
@@ -38,26 +35,7 @@ _OF_FAILURES = (DeliveryKind.FAILURE, DeliveryKind.DIGEST)
 
 
 @dataclass(frozen=True)
-class Endpoint:
-    """The system as it is configured at this moment; its secrets are opened when it is dialled."""
-
-    id: int
-    channel: Channel
-    options: Any
-    sealed: Mapping[str, str]
-
-    def secrets(self, site: Installation) -> dict[str, Secret]:
-        """Return the secrets; raises DecryptionFailed."""
-        return {name: site.vault.open(value) for name, value in self.sealed.items()}
-
-    @property
-    def longest(self) -> float:
-        """The seconds that one attempt may take."""
-        return self.channel.longest(self.options)
-
-
-@dataclass(frozen=True)
-class Job:
+class MailJob:
     """One delivery with all that is needed to send it.
 
     `mail` is complete but for the time of the attempt; `None`: it tells nothing any more, or,
@@ -80,13 +58,42 @@ class Job:
     attachments: tuple[Attachment, ...] = ()
     read_at: float = field(default_factory=monotonic)
 
+    @property
+    def sendable(self) -> bool:
+        """Whether it says something, to somebody who has not got it."""
+        return self.mail is not None and bool(self.asked)
+
+    @property
+    def message_id(self) -> str | None:
+        """The Message-ID, the same on every attempt."""
+        return None if self.mail is None else self.mail.message_id
+
+    def request(self, message: Outgoing) -> str:
+        """Return one line about the envelope."""
+        return envelope(message)
+
+    def ended(self, sent: Sent, **facts: Any) -> Ended:
+        """Return how an attempt of it ended."""
+        return Ended(
+            delivery_id=self.claimed.id,
+            integration_id=self.claimed.integration_id,
+            outcome=sent.outcome,
+            subject=sent.subject,
+            request=sent.request,
+            roles=self.roles,
+            known=self.known,
+            readdressed=self.readdressed,
+            unreadable=sent.unreadable,
+            **facts,
+        )
+
     def build(self) -> tuple[str, Outgoing]:
         """Return the subject and the message, as of now."""
         assert self.mail is not None  # noqa: S101 - a job without mail is never built
         rendered = render(replace(self.mail, now=utc_now()), self.attachments)
         return rendered.subject, Outgoing(self.mail.sender, self.asked, rendered.body)
 
-    def noting(self, note: str, *attachments: Attachment) -> Job:
+    def noting(self, note: str, *attachments: Attachment) -> MailJob:
         """Return the job with a further note in its mail, and `attachments` in place of others."""
         assert self.mail is not None  # noqa: S101 - as above
         notes = (*self.mail.notes, note) if note else self.mail.notes
@@ -94,19 +101,7 @@ class Job:
         return replace(self, mail=mail, traced=(), attachments=attachments)
 
 
-def endpoint(site: Installation, system_id: int) -> Endpoint:
-    """Read a system as it is configured now."""
-    with site.store.reading() as connection:
-        row = connection.execute(
-            select(System.kind, System.options, System.secrets).where(System.id == system_id)
-        ).one()
-    spoken = channel(row.kind)
-    options: BaseModel = spoken.options.model_validate(row.options)
-    sealed = {name: secret["sealed"] for name, secret in row.secrets.items()}
-    return Endpoint(system_id, spoken, options, sealed)
-
-
-def load(site: Installation, system: Endpoint, claims: Sequence[Claimed]) -> list[Job]:
+def load(site: Installation, system: Endpoint, claims: Sequence[Claimed]) -> list[MailJob]:
     """Read what `claims` say, in a few statements however many they are."""
     with site.store.reading() as connection:
         found = find(connection, claims)
@@ -114,7 +109,7 @@ def load(site: Installation, system: Endpoint, claims: Sequence[Claimed]) -> lis
     return [_readable(system, teller, claimed, found) for claimed in claims]
 
 
-def fresh(site: Installation, system: Endpoint, job: Job) -> Job:
+def fresh(site: Installation, system: Endpoint, job: MailJob) -> MailJob:
     """Return `job` as it is now, where it was read some seconds ago.
 
     An entity that succeeded, or a direction that works again, since its batch was read counts.
@@ -126,7 +121,7 @@ def fresh(site: Installation, system: Endpoint, job: Job) -> Job:
     return load(site, system, [claimed])[0]
 
 
-def _readable(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) -> Job:
+def _readable(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) -> MailJob:
     """Return the job of a delivery; one that cannot be read must not keep the others."""
     try:
         if claimed.kind is DeliveryKind.FALLBACK:
@@ -135,16 +130,16 @@ def _readable(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) 
     except Exception as error:
         log.exception("delivery %s cannot be read", claimed.id)
         text = f"Delivery {claimed.id} cannot be read ({type(error).__name__}); see the log."
-        return Job(claimed, None, broken=text)
+        return MailJob(claimed, None, broken=text)
 
 
-def _of_registration(teller: Teller, claimed: Claimed, found: Found) -> Job:
+def _of_registration(teller: Teller, claimed: Claimed, found: Found) -> MailJob:
     way = (claimed.integration_id, claimed.direction or Direction.FORWARD)
     row, told = found.registered.get(way), found.told.get(claimed.id, [])
     if row is None or (claimed.kind in _OF_FAILURES and not told):
-        return Job(claimed, None, registered=row is not None)
+        return MailJob(claimed, None, registered=row is not None)
     if row.system_id != teller.system_id:
-        return Job(claimed, None, moved_to=row.system_id)
+        return MailJob(claimed, None, moved_to=row.system_id)
     people = direction_settings(row).recipients_of(kind_of(claimed.kind))
     total = told[0].row.total if told else 0
     subject = Subject(
@@ -167,7 +162,7 @@ def _again(claimed: Claimed, failing_since: datetime | None) -> tuple[str, ...]:
     return (f"It fails, or is silent, again: since {moment(failing_since)}.",)
 
 
-def _fallback(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) -> Job:
+def _fallback(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) -> MailJob:
     """Return the message about a failing system.
 
     It goes to the To Email-Id of this system, or else to that of the failing one, or else to those
@@ -175,23 +170,23 @@ def _fallback(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) 
     """
     outage = found.outages.get(claimed.about_system_id or 0)
     if outage is None:
-        return Job(claimed, None)
+        return MailJob(claimed, None)
     own = addresses(system.options.to_email), addresses(system.options.cc_email)
     theirs = addresses(outage.row.options.get("toEmail") or "")
     to, cc = own if own[0] else (theirs or outage.waiting_for, [])
     people = Recipients(tuple(to), tuple(one for one in cc if one not in to))
     if not people.to:
         text = "Neither system has a To Email-Id, and no mail waits: nobody could be told."
-        return Job(claimed, None, broken=text)
+        return MailJob(claimed, None, broken=text)
     return _addressed(claimed, teller.fallback(claimed, people, outage.row), people, found)
 
 
-def _addressed(claimed: Claimed, mail: Mail, people: Recipients, found: Found) -> Job:
+def _addressed(claimed: Claimed, mail: Mail, people: Recipients, found: Found) -> MailJob:
     """Return the job of a mail, to those of `people` who have no final verdict yet."""
     roles = dict.fromkeys(people.cc, "cc") | dict.fromkeys(people.to, "to")
     before = found.known.get(claimed.id, {})
     known = still_known(tuple(roles), before)
-    return Job(
+    return MailJob(
         claimed,
         mail,
         asked=still_to_ask((*people.to, *people.cc), known),

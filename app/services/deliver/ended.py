@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, exists, select
 
 from app.channels.base import ChannelError, Receipt
 from app.domain.kinds import RecipientState, Verdict
+from app.domain.lane import Cause
 from app.models import Attempt
 
 MOST_KEPT = 8_000
@@ -22,13 +23,21 @@ _WRITTEN = (
 
 
 @dataclass(frozen=True)
+class Tried:
+    """Why a message of a lane with a retry policy was attempted, and whether it was stored."""
+
+    cause: Cause
+    stored: bool
+
+
+@dataclass(frozen=True)
 class Ended:
     """How one attempt ended.
 
     `stands` is whether a failure of the endpoint stands for all that was due with it (not when an
     additional connection of a working lane failed). `probe`: the lane was retrying when it began,
     so that a success ends that. `unreadable`: it can never be sent as it is. `readdressed`: some
-    who were asked before are no recipients any more.
+    who were asked before are no recipients any more. `tried`: of a message that is no mail.
     """
 
     delivery_id: int
@@ -44,6 +53,7 @@ class Ended:
     probe: bool = False
     unreadable: bool = False
     readdressed: bool = False
+    tried: Tried | None = None
 
 
 def note(connection: Connection, ended: Ended, now: datetime, **values: object) -> None:

@@ -1,4 +1,4 @@
-"""One attempt of one mail: rendered, sent, and, where its size is refused, sent without its PDF.
+"""One attempt of one message: made, sent; a mail whose size is refused is sent without its PDF.
 
 Deliveries of a lane and tests go through this same function.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.channels.base import ChannelError, Outgoing, Receipt, Session
 from app.domain.kinds import Fail
@@ -30,11 +30,14 @@ class Letter(Protocol):
     def attachments(self) -> tuple[Attachment, ...]:
         """The files that go with it."""
 
-    def build(self) -> tuple[str, Outgoing]:
-        """Return the subject and the message, as of now."""
+    def build(self) -> tuple[str | None, Any]:
+        """Return the subject, if it has one, and the message, as of now."""
 
     def noting(self, note: str) -> Letter:
         """Return it without attachments, and with a note."""
+
+    def request(self, message: Any) -> str:
+        """Return one line about the message, without secrets."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,13 @@ def _try(letter: Letter, connect: Callable[[], Session], close: Callable[[], Non
     try:
         subject, message = letter.build()
     except Exception as error:
-        log.exception("a mail cannot be rendered")
+        log.exception("a message cannot be rendered")
         return Sent(_unreadable(error), unreadable=True)
-    return Sent(_send(message, connect, close), subject, _request(message))
+    return Sent(_send(message, connect, close), subject, letter.request(message))
 
 
 def _send(
-    message: Outgoing, connect: Callable[[], Session], close: Callable[[], None]
+    message: Any, connect: Callable[[], Session], close: Callable[[], None]
 ) -> Receipt | ChannelError:
     try:
         return connect().send(message)
@@ -106,11 +109,12 @@ def _after(first: Receipt | ChannelError, second: Receipt | ChannelError) -> Rec
     return second
 
 
-def _request(message: Outgoing) -> str:
+def envelope(message: Outgoing) -> str:
+    """Return one line about a mail: whom it is from and to, and its size."""
     recipients = ", ".join(message.recipients)
     return f"MAIL FROM {message.sender}, RCPT TO {recipients}, {len(message.body):,} bytes"
 
 
 def _unreadable(error: Exception) -> ChannelError:
-    text = f"The mail cannot be made from what is stored ({type(error).__name__}); see the log."
+    text = f"The message cannot be made from what is stored ({type(error).__name__}); see the log."
     return ChannelError(text, reason=Fail.TEMPLATE, endpoint=False, permanent=True)

@@ -11,9 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from app import clock
 from app.errors import StorageUnavailable, TocsinError
 from app.failpoints import reach
-from app.services import lanes
-from app.services.deliver.claims import take
-from app.services.deliver.content import Endpoint, Job, endpoint, load
+from app.services import lane_work, lanes
+from app.services.deliver.endpoint import Endpoint, endpoint
+from app.services.deliver.manner import Job
 from app.services.deliver.sending import LaneRun
 from app.services.installation import Installation
 from app.services.lanes import MARGIN_SECONDS, Lease
@@ -22,7 +22,8 @@ from app.services.recovery import held_by
 log = logging.getLogger(__name__)
 
 LANES_AT_ONCE = 32
-PAUSE_SECONDS = 1.05
+# Later than this very moment, so that clocks which differ a little do not make a busy loop.
+SHORTEST_WAIT = 0.05
 
 
 class Courier:
@@ -51,7 +52,7 @@ class Courier:
                 self.call(lambda: self._work(lane_id))
 
     def serve_later(self) -> None:
-        """Serve the failing lanes whose pause between two attempts is over; asked every second."""
+        """Serve the lanes whose time has come: a round, a message's own time, a batch."""
         with self._guard:
             now = clock.monotonic()
             ripe = [lane_id for lane_id, when in self._later.items() if when <= now]
@@ -59,6 +60,12 @@ class Courier:
                 del self._later[lane_id]
         for lane_id in ripe:
             self.serve(lane_id)
+
+    def idle_seconds(self, most: float) -> float:
+        """Return how long there is nothing to serve later, `most` seconds at the most."""
+        with self._guard:
+            first = min(self._later.values(), default=float("inf"))
+        return min(max(first - clock.monotonic(), 0.0), most)
 
     def left_something(self) -> bool:
         """Whether the database was away for a thread since the last call: then sweep soon."""
@@ -117,8 +124,8 @@ class Courier:
 
     def _drain(self, lane_id: int) -> bool:
         """Own the lane while it has something due; return whether to look once more."""
-        system = self._endpoint(lane_id)
-        if system is None or not lanes.has_work(self._site, lane_id):
+        system = endpoint(self._site, lane_id)
+        if system is None or not self._has_work(lane_id):
             return False
         token = secrets.token_hex(16)
         # Known from before it is stored until it was given back: what is not known is forgotten.
@@ -127,6 +134,15 @@ class Courier:
             return self._own(lane_id, system, token)
         finally:
             self._tokens.discard(token)
+
+    def _has_work(self, lane_id: int) -> bool:
+        """Look whether the lane has something to do now; what comes later is remembered."""
+        found = lane_work.look(self._site, lane_id)
+        if not found.now and found.at is not None:
+            wait = (found.at - clock.utc_now()).total_seconds()
+            with self._guard:
+                self._later[lane_id] = clock.monotonic() + max(wait, SHORTEST_WAIT)
+        return found.now
 
     def _own(self, lane_id: int, system: Endpoint, token: str) -> bool:
         seconds = system.longest + MARGIN_SECONDS
@@ -140,23 +156,22 @@ class Courier:
             reach(9)
             lanes.give_back(self._site, lease)
         # What came between the last look and giving back had its wake-up refused by our lease.
-        return well and not self._stopping.is_set() and lanes.has_work(self._site, lane_id)
-
-    def _endpoint(self, lane_id: int) -> Endpoint | None:
-        system_id = lanes.system_of(self._site, lane_id)
-        return None if system_id is None else endpoint(self._site, system_id)
+        return well and not self._stopping.is_set() and self._has_work(lane_id)
 
     def _send_all(self, lease: Lease, system: Endpoint) -> bool:
         """Send batch after batch; return False when the rest is left to the sweep."""
         run = LaneRun(self._site, lease, system, self._process_id, self._senders)
+        drained = False
         try:
             while not self._stopping.is_set() and run.goes_on:
-                claimed = take(self._site, run.lease)
-                if not claimed:
+                claimed = run.manner.take(self._site, run.lease)
+                drained = not claimed
+                if drained:
                     break
                 reach(5)
-                for jobs in _apart(load(self._site, run.refreshed(), claimed)):
+                for jobs in _apart(run.manner.load(self._site, run.refreshed(), claimed)):
                     run.send(jobs, self._stopping)
+            run.manner.settle(self._site, run.lease, drained=drained)
         except TocsinError as error:
             if isinstance(error, StorageUnavailable):
                 self._left.set()
@@ -164,10 +179,6 @@ class Courier:
             return False
         finally:
             run.close()
-        if not run.goes_on:
-            # A new mail is attempted at once, but attempts are 1 s apart (delivery.md, A lane).
-            with self._guard:
-                self._later[lease.lane_id] = clock.monotonic() + PAUSE_SECONDS
         return True
 
 

@@ -12,23 +12,25 @@ from functools import partial
 
 from app import clock
 from app.channels.base import ChannelError, Receipt, Session
-from app.domain.kinds import LaneState
+from app.domain.kinds import LaneState, Policy
 from app.errors import DecryptionFailed, StorageUnavailable
 from app.failpoints import reach
-from app.services.deliver.content import Endpoint, Job, endpoint, fresh
 from app.services.deliver.ended import Ended
+from app.services.deliver.endpoint import Endpoint, endpoint
+from app.services.deliver.mails import Mails
+from app.services.deliver.manner import Job, Manner
 from app.services.deliver.once import send_once
 from app.services.deliver.steps import Start, Step, Stored, commit, keep_trying
-from app.services.deliver.traces import with_pdf
-from app.services.deliver.unsent import end_without_sending
 from app.services.installation import Installation
 from app.services.lanes import MARGIN_SECONDS, Lease
+from app.services.posts.manner import Posts
 
 log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 4
 JOBS_A_CONNECTION = 8
 RENEW_SECONDS = 5.0
+_MAILS, _POSTS = Mails(), Posts()
 
 
 class LaneRun:
@@ -43,9 +45,11 @@ class LaneRun:
         senders: Executor,
     ) -> None:
         self.site, self.lease, self.system, self.process_id = site, lease, system, process_id
+        self.manner: Manner = _MAILS if lease.row is None else _POSTS
         self.goes_on = True
         self._senders = senders
         self._most = MOST_CONNECTIONS
+        self._taken = 0
         self._first = Sender(self, first=True)
         self._helpers: list[Sender] = []
         self._jobs: deque[Job] = deque()
@@ -53,7 +57,7 @@ class LaneRun:
 
     def refreshed(self) -> Endpoint:
         """Read the system anew for the next batch; a change ends the connections to the old one."""
-        current = endpoint(self.site, self.lease.system_id)
+        current = endpoint(self.site, self.lease.lane_id) or self.system
         if (current.options, current.sealed) != (self.system.options, self.system.sealed):
             self.close()
         self.system = current
@@ -73,10 +77,19 @@ class LaneRun:
 
     def _helping(self, jobs: int) -> list[Sender]:
         """Return the further connections that so many jobs are worth; kept from batch to batch."""
-        normal = self.lease.state is not LaneState.RETRYING
-        more = min(self._most - 1, jobs // JOBS_A_CONNECTION) if normal else 0
+        more = min(self._connections() - 1, jobs // JOBS_A_CONNECTION)
         self._helpers += [Sender(self, first=False) for _ in range(more - len(self._helpers))]
         return self._helpers[:more]
+
+    def _connections(self) -> int:
+        """Return how many connections may be open: a flush begins with one, and grows."""
+        if self.lease.row is None:
+            return 1 if self.lease.state is LaneState.RETRYING else self._most
+        if self.lease.blocked:
+            return 1
+        if self.lease.state is LaneState.FLUSHING:
+            return min(self._most, 1 + self._taken // JOBS_A_CONNECTION)
+        return self._most
 
     def _wait(self, futures: list[Future[None]]) -> None:
         """Wait for the other connections, keeping the lane while they finish what they send."""
@@ -114,18 +127,19 @@ class LaneRun:
         self.step(None, None)
         return self.goes_on
 
-    def after(self, ended: Ended) -> None:
-        """Draw from the end of an attempt what it means for the lane."""
+    def after(self, ended: Ended) -> bool:
+        """Draw from the end of an attempt what it means for the lane; returns whether it went on.
+
+        Where it goes on after a failure, so does this connection, unless its end failed.
+        """
         outcome = ended.outcome
-        if isinstance(outcome, ChannelError) and outcome.endpoint:
+        failed = isinstance(outcome, ChannelError) and outcome.endpoint
+        if failed and self.lease.policy is not Policy.NONE:
             self._most = 1
-            self.goes_on = self.goes_on and not ended.stands
-        elif isinstance(outcome, Receipt) and self.lease.state is LaneState.RETRYING:
-            accepted = any(verdict.state == "accepted" for verdict in outcome.recipients)
-            if accepted:
-                self.lease = replace(self.lease, state=LaneState.NORMAL)
-            else:
-                self.goes_on = False
+        self._taken += isinstance(outcome, Receipt)
+        self.lease, goes_on = self.manner.goes_on(self.lease, ended)
+        self.goes_on = self.goes_on and goes_on
+        return not failed or self.lease.policy is Policy.NONE
 
     def close(self) -> None:
         """End the kept connections."""
@@ -162,24 +176,20 @@ class Sender:
 
     def _one(self, job: Job, stopping: threading.Event) -> bool:
         """Send one job; return whether this connection goes on."""
-        job = fresh(self._run.site, self._run.system, job)
-        if job.mail is None or not job.asked:
-            end_without_sending(self._run.site, self._run.lease, job)
+        manner, site = self._run.manner, self._run.site
+        job = manner.fresh(site, self._run.system, job)
+        if not job.sendable:
+            manner.end_without_sending(site, self._run.lease, job)
             return True
         if job.traced:
             # The verdict before it must not be lost while the PDF is made.
             self._store_last(stopping)
-            made = with_pdf(self._run.site, job, self._run.keep)
+            made = manner.drawn(site, job, self._run.keep)
             if made is None:
                 return False
             job = made
-        assert job.mail is not None  # noqa: S101 - as above
-        start = Start(
-            job.claimed.id,
-            self._run.system.longest + MARGIN_SECONDS,
-            self._run.process_id,
-            job.mail.message_id,
-        )
+        longest = self._run.system.longest + MARGIN_SECONDS
+        start = Start(job.claimed.id, longest, self._run.process_id, job.message_id)
         stored = self._run.step(self._pending, start)
         self._pending = None
         if stored.number is None:
@@ -187,30 +197,16 @@ class Sender:
         reach(6)
         self._pending = self._try(job, stored.number)
         reach(8)
-        self._run.after(self._pending)
-        endpoint_failed = (
-            isinstance(self._pending.outcome, ChannelError) and self._pending.outcome.endpoint
-        )
-        return not endpoint_failed
+        return self._run.after(self._pending)
 
     def _try(self, job: Job, number: int) -> Ended:
         began = clock.monotonic()
+        # Whether a success ends the retry is known before: it must begin after the failure.
+        probe = self._run.lease.state is LaneState.RETRYING
         sent = send_once(job, self._connected, self.close, self._run.keep)
-        return Ended(
-            delivery_id=job.claimed.id,
-            integration_id=job.claimed.integration_id,
-            number=number,
-            duration_ms=round((clock.monotonic() - began) * 1000),
-            outcome=sent.outcome,
-            subject=sent.subject,
-            request=sent.request,
-            roles=job.roles,
-            known=job.known,
-            readdressed=job.readdressed,
-            stands=self._is_first,
-            probe=self._run.lease.state is LaneState.RETRYING,
-            unreadable=sent.unreadable,
-        )
+        took = round((clock.monotonic() - began) * 1000)
+        facts = {"number": number, "duration_ms": took, "stands": self._is_first, "probe": probe}
+        return job.ended(sent, **facts)
 
     def _connected(self) -> Session:
         if self._session is None:

@@ -21,10 +21,11 @@ from app.errors import StorageUnavailable
 from app.models import Attempt, Delivery
 from app.services import counts
 from app.services.deliver.ended import Ended
-from app.services.deliver.verdicts import store
+from app.services.deliver.verdicts import store as store_mail
 from app.services.group_commit import GroupCommit, fill
 from app.services.installation import Installation
 from app.services.lanes import Lease, renew
+from app.services.posts.ends import store as store_post
 from app.services.sql import patiently
 
 MOST_STEPS = 64
@@ -59,7 +60,7 @@ class Start:
     delivery_id: int
     seconds: float
     process_id: int
-    message_id: str
+    message_id: str | None
 
 
 @dataclass(frozen=True)
@@ -120,14 +121,18 @@ def _transaction(site: Installation, steps: Sequence[Step]) -> tuple[list[Stored
     now, lanes = utc_now(), list[int]()
     with site.store.writing(durable=False) as connection:
         fill(steps)
-        stored = [_store(connection, step, now, lanes) for step in steps]
+        stored = [_store(connection, site, step, now, lanes) for step in steps]
         counts.add_ended(connection, now, (step.ended.delivery_id for step in steps if step.ended))
     return stored, lanes
 
 
-def _store(connection: Connection, step: Step, now: datetime, lanes: list[int]) -> Stored:
-    if step.ended is not None:
-        lanes += store(connection, step.lease, step.ended, now)
+def _store(
+    connection: Connection, site: Installation, step: Step, now: datetime, lanes: list[int]
+) -> Stored:
+    if step.ended is not None and step.ended.tried is not None:
+        lanes += store_post(connection, site, step.lease, step.ended, now)
+    elif step.ended is not None:
+        lanes += store_mail(connection, step.lease, step.ended, now)
     owned = renew(connection, step.lease) if step.renew else True
     number = _begin(connection, step.lease, step.start, now) if step.start and owned else None
     return Stored(number, owned)

@@ -11,7 +11,7 @@ from app.errors import TocsinError
 from app.rendering.mail import Attachment, FailureMail
 from app.rendering.pdf_process import PdfBusy, PdfFailed, maker
 from app.rendering.trace_pdf import TraceDocument, TracePage
-from app.services.deliver.content import Job
+from app.services.deliver.content import MailJob
 from app.services.deliver.found import Told, traces
 from app.services.installation import Installation
 
@@ -28,7 +28,7 @@ POISONED = (
 )
 
 
-def with_pdf(site: Installation, job: Job, keep: Callable[[], bool]) -> Job | None:
+def with_pdf(site: Installation, job: MailJob, keep: Callable[[], bool]) -> MailJob | None:
     """Return `job` with the PDF of its traces attached, or with a note that says why not.
 
     `keep` renews what the caller holds, before and after, and every few seconds while others keep
@@ -60,7 +60,7 @@ def with_pdf(site: Installation, job: Job, keep: Callable[[], bool]) -> Job | No
         return job.noting(f"{reason} The error traces are in Tocsin.")
 
 
-def _document(site: Installation, job: Job) -> TraceDocument:
+def _document(site: Installation, job: MailJob) -> TraceDocument:
     mail = job.mail
     assert isinstance(mail, FailureMail)  # noqa: S101 - others have no traces
     hashes = sorted({item.row.trace_hash for item in job.traced})

@@ -22,7 +22,7 @@ from app.errors import DecryptionFailed
 from app.failpoints import reach
 from app.rendering.mail import Attachment, TestMail, render
 from app.services.deliver.ended import Ended
-from app.services.deliver.once import Sent, send_once
+from app.services.deliver.once import Sent, envelope, send_once
 from app.services.deliver.trial_rows import Trial, begin, end
 from app.services.installation import Installation
 from app.services.sql import patiently
@@ -47,6 +47,10 @@ class _TestLetter:
         """Return the subject and the message, as of now."""
         rendered = render(replace(self.mail, now=utc_now()))
         return rendered.subject, Outgoing(self.mail.sender, self.mail.to, rendered.body)
+
+    def request(self, message: Outgoing) -> str:
+        """Return one line about the envelope."""
+        return envelope(message)
 
     def noting(self, note: str) -> _TestLetter:
         """Return it as it is: there is nothing to leave out."""

@@ -11,14 +11,14 @@ from app.clock import utc_now
 from app.domain.kinds import EndReason
 from app.models import Delivery
 from app.services import counts, outbox
-from app.services.deliver.content import Job
+from app.services.deliver.content import MailJob
 from app.services.deliver.effects import complete
 from app.services.installation import Installation
 from app.services.lanes import Lease
 from app.services.sql import patiently
 
 
-def end_without_sending(site: Installation, lease: Lease, job: Job) -> None:
+def end_without_sending(site: Installation, lease: Lease, job: MailJob) -> None:
     """End or move a delivery that has nothing to send, or nobody left to send it to.
 
     One transaction. It cannot be read: rejected. Its registration names another system now: it
@@ -29,7 +29,7 @@ def end_without_sending(site: Installation, lease: Lease, job: Job) -> None:
         site.alarm.wake([str(lane_id)])
 
 
-def _end(site: Installation, lease: Lease, job: Job) -> int | None:
+def _end(site: Installation, lease: Lease, job: MailJob) -> int | None:
     with site.store.writing(durable=False) as connection:
         if job.moved_to is not None:
             return outbox.move(connection, job.claimed.id, lease.token, job.moved_to)
@@ -39,7 +39,7 @@ def _end(site: Installation, lease: Lease, job: Job) -> int | None:
     return None
 
 
-def _finish(connection: Connection, job: Job, now: datetime) -> None:
+def _finish(connection: Connection, job: MailJob, now: datetime) -> None:
     if job.broken is not None:
         outbox.reject(connection, job.claimed.id, job.broken, now)
     elif job.mail is not None:

@@ -1,4 +1,4 @@
-"""What the end of an attempt changes: the attempt, its delivery, its recipients, its lane."""
+"""What the end of an attempt of a mail changes: attempt, delivery, recipients, lane."""
 
 from __future__ import annotations
 
