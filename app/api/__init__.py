@@ -20,6 +20,7 @@ MODULES = (
     "reading",
     "registrations",
     "reporting",
+    "routes",
     "schedules",
     "settings",
     "systems",

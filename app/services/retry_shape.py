@@ -53,10 +53,10 @@ class RetryPolicyBody(Shape):
     @property
     def value(self) -> RetryPolicy:
         """The policy; what does not apply to it is not kept."""
-        delay = self.retry_delay or DEFAULT.delay
-        if self.policy == Policy.NONE:
+        policy, delay = Policy(self.policy), self.retry_delay or DEFAULT.delay
+        if policy is Policy.NONE:
             return NONE
-        if self.policy == Policy.ALWAYS:
+        if policy is Policy.ALWAYS:
             return RetryPolicy(Policy.ALWAYS, delay=delay)
         number = self.retry_number or self.max_retry_number or DEFAULT.number
         return RetryPolicy(Policy.BOUNDED, number, delay)
@@ -67,6 +67,11 @@ def policy_of(document: Mapping[str, Any] | None) -> RetryPolicy | None:
     if document is None:
         return None
     return RetryPolicyBody.model_validate(document).value
+
+
+def stored(body: RetryPolicyBody | None) -> Document | None:
+    """Return what is kept of a policy."""
+    return None if body is None else body.value.document
 
 
 def spelled(changes: Any) -> Any:

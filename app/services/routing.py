@@ -25,7 +25,9 @@ STAMP = "_routing"
 MAIL_KINDS = ("smtp",)
 _STAMP = select(Preference.value).where(Preference.name == STAMP)
 _LATEST = (
-    select(RouteRevision.id, RouteRevision.document).order_by(RouteRevision.id.desc()).limit(1)
+    select(RouteRevision.id, RouteRevision.document, RouteRevision.made_at)
+    .order_by(RouteRevision.id.desc())
+    .limit(1)
 )
 
 
@@ -78,10 +80,10 @@ def touch(connection: Connection, now: datetime) -> None:
 
 def load(connection: Connection) -> Routing:
     """Read the latest revision with the lanes and systems that it names."""
-    latest = connection.execute(_LATEST).first()
-    if latest is None:
+    found = latest(connection)
+    if found is None:
         return Routing()
-    matrix = matrix_of(latest.document)
+    matrix = matrix_of(found.document)
     ids = {system for cell in matrix.cells.values() for system in cell.systems}
     rows = connection.execute(
         select(System.id, System.name, System.kind, System.options).where(System.id.in_(ids))
@@ -98,7 +100,7 @@ def load(connection: Connection) -> Routing:
         for row in matrix.rows_of(system.id)
         if (target := _target(lanes, row, system)) is not None
     }
-    return Routing(latest.id, matrix, targets, {system.id: system.name for system in rows})
+    return Routing(found.id, matrix, targets, {system.id: system.name for system in rows})
 
 
 def _target(lanes: Mapping[tuple[str | None, int], int], row: Row, system: Any) -> Target | None:
@@ -120,3 +122,17 @@ def matrix_of(document: Mapping[str, Any]) -> Matrix:
             for severity, cell in severities.items()
         }
     )
+
+
+def policies_of(document: Mapping[str, Any]) -> dict[tuple[Row, int], Mapping[str, Any]]:
+    """Return the retry policies of a revision: {"policies": {row: {system id: policy}}}."""
+    return {
+        (Row(row), int(system)): policy
+        for row, policies in document.get("policies", {}).items()
+        for system, policy in policies.items()
+    }
+
+
+def latest(connection: Connection) -> Any:
+    """Return `id`, `document` and `made_at` of the revision that holds, or None."""
+    return connection.execute(_LATEST).first()

@@ -6,18 +6,52 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.domain.kinds import DeliveryKind, DeliveryState, LaneState
+from app.domain.routing import TITLES
 from app.errors import Use
-from app.models import IS_OPEN, Delivery, Integration, Lane, Preference, Registration, System
+from app.models import (
+    IS_LEASED,
+    IS_OPEN,
+    IS_PENDING,
+    IS_STORED,
+    IS_TEST,
+    Delivery,
+    Integration,
+    Lane,
+    Preference,
+    Registration,
+    System,
+)
+from app.services import routing
 from app.services.named import MOST_USES, Document, moment, path_to, uses
 
 # The setting that names the system for mails of Tocsin itself, by id.
 OWN_MAIL = "smtpSystemId"
 RECENT = 20_000
+# What is open in a lane, one condition each: each of them has its partial index.
+OPEN = (IS_PENDING, IS_LEASED, IS_STORED)
+ROUTES = "/routes"
+
+
+def _or_null(schema: Document) -> Document:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+# How answers describe it.
+HEALTH = {
+    "state": {"type": "string", "enum": ["ok", "failing", "unknown"]},
+    "lastDeliveryAt": _or_null({"type": "string", "format": "date-time"}),
+    "lastError": _or_null({"type": "object"}),
+}
 
 
 def used_by(session: Session, row: System) -> list[Use]:
     """Return what is configured to use the system."""
-    return [*_registrations(session, row), *_fallbacks(session, row), *_own_mail(session, row)]
+    return [
+        *_registrations(session, row),
+        *_routes(session, row),
+        *_fallbacks(session, row),
+        *_own_mail(session, row),
+    ]
 
 
 def _registrations(session: Session, row: System) -> list[Use]:
@@ -31,6 +65,27 @@ def _registrations(session: Session, row: System) -> list[Use]:
         .limit(MOST_USES)
     )
     return uses("registration", "/registrations", keys.all(), total)
+
+
+def _routes(session: Session, row: System) -> list[Use]:
+    """Return the cells that name the system, and the sources with a retry policy for it."""
+    latest = routing.latest(session.connection())
+    if latest is None:
+        return []
+    url, cells = path_to(ROUTES), routing.matrix_of(latest.document).cells
+    found = [
+        Use("route", f"{TITLES[source]} / {severity}", url)
+        for (source, severity), cell in cells.items()
+        if row.id in cell.systems
+    ]
+    policies = routing.policies_of(latest.document)
+    own = [source for source, system_id in policies if system_id == row.id]
+    return [*found, *(Use("subscription", TITLES[source], url) for source in own)]
+
+
+def is_routed(session: Session, row: System) -> bool:
+    """Return whether the system stands in a cell of the matrix."""
+    return any(use.kind == "route" for use in _routes(session, row))
 
 
 def _fallbacks(session: Session, row: System) -> list[Use]:
@@ -47,8 +102,14 @@ def _own_mail(session: Session, row: System) -> list[Use]:
 
 def waiting(session: Session, row: System) -> list[Use]:
     """Return one line that counts the deliveries which still wait for the system."""
-    query = select(func.count()).select_from(Delivery).where(IS_OPEN, Delivery.system_id == row.id)
-    number = session.scalar(query) or 0
+    counted = select(func.count()).select_from(Delivery)
+    mine = Delivery.lane_id.in_(select(Lane.id).where(Lane.system_id == row.id))
+    lanes = [counted.where(mine, state) for state in OPEN]
+    # A test goes beside the lanes.
+    tests = counted.where(
+        IS_TEST, IS_OPEN, Delivery.system_id == row.id, Delivery.lane_id.is_(None)
+    )
+    number = sum(session.scalar(query) or 0 for query in (*lanes, tests))
     return [Use("delivery", f"{number:,} waiting", path_to("/deliveries"))] if number else []
 
 

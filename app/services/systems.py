@@ -10,10 +10,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.channels import CHANNELS, channel
-from app.domain.kinds import LaneState
 from app.errors import Fault, InUse, Invalid
 from app.models import Lane, Registration, RegistrationDirection, System
-from app.services import sealing
+from app.services import routing, sealing, subscriptions
 from app.services.named import (
     NAMED,
     Answered,
@@ -24,7 +23,8 @@ from app.services.named import (
     merged,
     unaddressable,
 )
-from app.services.system_use import health, used_by, waiting
+from app.services.retry_shape import RetryPolicyBody, policy_of, shown, spelled, stored
+from app.services.system_use import HEALTH, health, is_routed, used_by, waiting
 from app.shapes import Rule, fault, text
 
 # The kinds whose waiting mail follows the dispatch pass, and which a registration may name.
@@ -41,17 +41,6 @@ def _known_kind(value: Any) -> str:
 
 
 Kind = Annotated[str, Rule(_known_kind, {"type": "string", "enum": list(CHANNELS)})]
-
-
-def _or_null(schema: Document) -> Document:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-_HEALTH = {
-    "state": {"type": "string", "enum": ["ok", "failing", "unknown"]},
-    "lastDeliveryAt": _or_null({"type": "string", "format": "date-time"}),
-    "lastError": _or_null({"type": "object"}),
-}
 
 
 def _of_kind(part: Literal["options", "secrets"]) -> dict[str, Any]:
@@ -72,10 +61,8 @@ class SystemBody(Answered):
     fallback: Name | None = Field(
         None, description="Another system, which is told when this one cannot deliver."
     )
-    retry_policy: Any = Field(
-        None,
-        description="Mail has none: it waits for the dispatch pass.",
-        json_schema_extra=_or_null({"type": "object"}),
+    retry_policy: RetryPolicyBody | None = Field(
+        None, description="Of its subscriptions that have none of their own. Mail has none."
     )
     options: Any = Field(json_schema_extra=_of_kind("options"))
     secrets: Any = Field(
@@ -85,9 +72,9 @@ class SystemBody(Answered):
         '{"password": {"set": true, "setAt": …}}, which is ignored in a body.',
         json_schema_extra=_of_kind("secrets"),
     )
-    health: Any = answered("object", properties=_HEALTH)
+    health: Any = answered("object", properties=HEALTH)
 
-    @field_validator("retry_policy")
+    @field_validator("retry_policy", mode="before")
     @classmethod
     def _mail_has_none(cls, value: Any, info: ValidationInfo) -> Any:
         if value is not None and info.data.get("kind") in MAIL_KINDS:
@@ -146,8 +133,9 @@ class Systems(Collection[System, SystemBody]):
         }
 
     def extras(self, session: Session, row: System) -> Document:
-        """Return how it does, and what uses it."""
+        """Return its policy with a note, how it does, and what uses it."""
         return {
+            "retryPolicy": shown(policy_of(row.retry_policy)),
             "health": health(session, row),
             "usedBy": [vars(use) for use in used_by(session, row)],
         }
@@ -155,12 +143,17 @@ class Systems(Collection[System, SystemBody]):
     def merge(self, current: Document, changes: Mapping[str, Any]) -> Document:
         """Merge all but the secrets, where null means clear and no current value is shown."""
         rest = {name: value for name, value in changes.items() if name != "secrets"}
+        if "retryPolicy" in rest:
+            rest["retryPolicy"] = spelled(rest["retryPolicy"])
         given = changes.get("secrets") or {}
         result: Document = merged(current, rest)
         return {**result, "secrets": given}
 
     def store(self, change: Change, name: str, row: System | None, body: SystemBody) -> System:
-        """Check and store; a new mail system gets its lane, an unpaused one is woken."""
+        """Check and store; a new mail system gets its lane, an unpaused one is woken.
+
+        The lanes of an HTTP system follow its retry policy, and intake reads the system anew.
+        """
         if row is not None and row.kind != body.kind:
             raise Invalid([Fault("/kind", f"is {row.kind} for good: make another system")])
         kept = {} if row is None else row.secrets
@@ -174,11 +167,15 @@ class Systems(Collection[System, SystemBody]):
         elif row.status == "paused" and body.status == "running":
             _wake(change, row)
         row.name, row.version, row.status = name, body.version, body.status
-        row.fallback_id, row.retry_policy = fallback_id, body.retry_policy
+        row.fallback_id, row.retry_policy = fallback_id, stored(body.retry_policy)
         row.options, row.secrets = _dumped(body.options), secrets
         change.session.flush()
         if row.kind in MAIL_KINDS:
-            _give_lane(change, row)
+            _check_addressed(change.session, row)
+            subscriptions.give_mail_lane(change, row)
+        else:
+            subscriptions.follow(change.session, row)
+        routing.touch(change.session.connection(), change.now)
         return row
 
     def remove(self, change: Change, row: System) -> None:
@@ -194,9 +191,10 @@ class Systems(Collection[System, SystemBody]):
         settings = RegistrationDirection
         session.execute(delete(settings).where(settings.registration_id.in_(old)))
         session.execute(delete(Registration).where(Registration.system_id == row.id))
-        session.execute(delete(Lane).where(Lane.system_id == row.id))
+        subscriptions.take_lanes(session, row)
         session.delete(row)
         session.flush()
+        routing.touch(session.connection(), change.now)
 
 
 SYSTEMS = Systems()
@@ -230,13 +228,11 @@ def _dumped(options: BaseModel) -> Document:
     return options.model_dump(mode="json", by_alias=True)
 
 
-def _give_lane(change: Change, row: System) -> None:
-    """Give a mail system its one lane, in the transaction that makes it."""
-    session = change.session
-    if session.scalar(select(Lane.id).where(Lane.system_id == row.id, Lane.row.is_(None))) is None:
-        lane = Lane(system_id=row.id, state=LaneState.NORMAL, since=change.now, round=0)
-        session.add(lane)
-        session.flush()
+def _check_addressed(session: Session, row: System) -> None:
+    """A mail system that stands in a cell needs somebody to write to (product.md 8)."""
+    if not row.options.get("toEmail") and is_routed(session, row):
+        message = "is required, as the routes name the system: routed mail is written to it"
+        raise Invalid([Fault("/options/toEmail", message)])
 
 
 def _wake(change: Change, row: System) -> None:

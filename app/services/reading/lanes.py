@@ -8,17 +8,17 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Connection, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, union_all
 
-from app.domain.kinds import DeliveryState, Fail, LaneState
+from app.domain.kinds import Fail, LaneState
+from app.domain.retry import RetryPolicy
 from app.errors import NotFound
-from app.models import IS_OPEN, Delivery, Lane, System
+from app.models import IS_LEASED, IS_PENDING, IS_STORED, Delivery, Lane, System
 from app.services.documents import Document, IdText, Page
 from app.services.installation import Installation
 from app.services.paging import PageQuery, TextFilter, cut, page_of
 from app.services.reading.selecting import newest_first
 
-MAIL = "smtp"
 _SAME = "id row since round next_try_at".split()
 
 
@@ -60,7 +60,9 @@ class LaneDocument(Document):
     stored: int = Field(description="Deliveries that go with the next success.")
     oldest_at: datetime | None = Field(description="When the oldest of them was reported.")
     last_error: LastError | None
-    retry_policy: dict[str, Any] | None = Field(description="Null for mail, which has none.")
+    retry_policy: dict[str, Any] | None = Field(
+        description="The one that holds; null for mail, which has none."
+    )
 
 
 def page(site: Installation, wanted: LaneQuery) -> Page[LaneDocument]:
@@ -86,9 +88,7 @@ def _selected() -> Select[Any]:
     return select(
         Lane.__table__,
         System.name.label("system"),
-        System.kind.label("system_kind"),
         System.status.label("system_status"),
-        System.retry_policy.label("policy"),
     ).join(System, System.id == Lane.system_id)
 
 
@@ -105,17 +105,25 @@ def _conditions(wanted: LaneQuery) -> list[ColumnElement[bool]]:
 
 
 def _waiting(connection: Connection, ids: Sequence[int]) -> Mapping[int, Any]:
-    stored = case((Delivery.state == DeliveryState.STORED, 1), else_=0)
-    query = (
+    """Return what waits by lane; one query a state, as each has its partial index."""
+    parts = [
         select(
             Delivery.lane_id,
             func.count().label("open"),
-            func.sum(stored).label("stored"),
+            literal(stored).label("stored"),
             func.min(Delivery.reported_at).label("oldest_at"),
         )
-        .where(Delivery.lane_id.in_(ids), IS_OPEN)
+        .where(Delivery.lane_id.in_(ids), state)
         .group_by(Delivery.lane_id)
-    )
+        for state, stored in ((IS_PENDING, 0), (IS_LEASED, 0), (IS_STORED, 1))
+    ]
+    found = union_all(*parts).subquery().c
+    query = select(
+        found.lane_id,
+        func.sum(found.open).label("open"),
+        func.sum(found.open * found.stored).label("stored"),
+        func.min(found.oldest_at).label("oldest_at"),
+    ).group_by(found.lane_id)
     return {row.lane_id: row for row in connection.execute(query)}
 
 
@@ -127,12 +135,19 @@ def _document(row: Any, waiting: Mapping[int, Any]) -> LaneDocument:
         **{name: getattr(row, name) for name in _SAME},
         system=row.system,
         state=ShownState.PAUSED if paused else ShownState(row.state),
-        pending=count.open - stored if count else 0,
+        pending=int(count.open) - stored if count else 0,
         stored=stored,
         oldest_at=count.oldest_at if count else None,
         last_error=_last_error(row),
-        retry_policy=None if row.system_kind == MAIL else row.policy,
+        retry_policy=_policy(row),
     )
+
+
+def _policy(row: Any) -> dict[str, Any] | None:
+    """Return the policy that holds in a lane; mail has none."""
+    if row.policy is None:
+        return None
+    return RetryPolicy(row.policy, row.retry_number, row.retry_delay).document
 
 
 def _last_error(row: Any) -> LastError | None:
