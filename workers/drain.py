@@ -17,6 +17,7 @@ from app.rendering import pdf_process
 from app.services import dispatch, housekeeping, job_work, processes, search_fill, timekeeping
 from app.services.deliver import Courier, trials
 from app.services.installation import Installation
+from app.services.posts import expiry
 from app.services.sweep import sweep
 from workers.schedule import FAILURE_TTL, reconcile, table
 
@@ -63,9 +64,14 @@ class Drainer:
         self._courier.call(self._run_passes)
         self._courier.call(self._run_jobs)
         self._courier.call(self._run_tests)
+        self._courier.call(self._expire)
         self._courier.call(self._fill_search)
         self.roll_up()
         self.prune()
+
+    def serve_lane(self, lane_id: int) -> None:
+        """Serve one lane; harmless when nothing in it is due."""
+        self._courier.serve(lane_id)
 
     def roll_up(self) -> None:
         """Let a thread roll up the counts of past hours, once an hour."""
@@ -122,6 +128,9 @@ class Drainer:
 
     def _prune(self) -> None:
         housekeeping.prune_if_due(self.site, self._process_id, self._goes_on)
+
+    def _expire(self) -> None:
+        expiry.expire_all(self.site)
 
     def _fill_search(self) -> None:
         search_fill.fill(self.site, self._goes_on)

@@ -21,6 +21,11 @@ def dispatch_pass() -> None:
     dispatch.request_if_due(current().site)
 
 
+def serve_lane(lane_id: int) -> None:
+    """Look after a lane whose next round, or whose batch, is due."""
+    current().serve_lane(lane_id)
+
+
 def prune() -> None:
     """Delete what is older than it is kept, if nobody has done so this night."""
     current().prune()

@@ -22,7 +22,7 @@ from rq.exceptions import InvalidJobOperation
 
 from app.clock import utc_now
 from app.queueing import JsonJob, queue
-from app.services import dispatch
+from app.services import dispatch, lane_work
 from app.services.installation import Installation
 
 with warnings.catch_warnings():
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 FAILURE_TTL = 60
 DISPATCH = "workers.jobs.dispatch_pass"
+LANE = "workers.jobs.serve_lane"
 # An rq-scheduler that has not taken a job by then is away; the sweep did its work.
 LATE = timedelta(minutes=1)
 
@@ -42,17 +43,21 @@ LATE = timedelta(minutes=1)
 class Periodic:
     """A job that runs every `seconds`, or once `at` a time (a whole second).
 
-    `id` is fixed, or made of the time, so that it stands in Redis once whoever adds it.
+    `id` is fixed, or made of the time, so that it stands in Redis once whoever adds it. `args` are
+    ids only.
     """
 
     id: str
     function: str
     seconds: int | None
     at: datetime | None = None
+    args: tuple[int, ...] = ()
 
 
 def table(site: Installation) -> list[Periodic]:
-    """Return the periodic jobs as they should be now; the pass follows its schedule (S1)."""
+    """Return the jobs as they should be now: the pass follows its schedule (S1), and each lane that
+    waits for its next round, or for a batch to be full, has a job of its own (S2).
+    """
     jobs = [
         # Longer than a drain lasts, so that they do not pile up; an idle worker waits as long.
         Periodic("drain", "workers.jobs.drain", 30),
@@ -68,6 +73,18 @@ def table(site: Installation) -> list[Periodic]:
     elif (at := schedule.after(utc_now())) is not None:
         # A run of its own each: RQ lets the job that has run expire under its id.
         jobs.append(Periodic(f"dispatch-{at:%Y%m%dT%H%M}", DISPATCH, None, at))
+    return jobs + _lanes(site)
+
+
+def _lanes(site: Installation) -> list[Periodic]:
+    """Return a job for each lane that has something to do later, at the whole second after that.
+
+    The worker that holds the lane's timer is earlier; this is for when there is none any more.
+    """
+    jobs = []
+    for lane_id, moment in sorted(lane_work.upcoming(site).items()):
+        at = moment.replace(microsecond=0) + timedelta(seconds=1)
+        jobs.append(Periodic(f"lane-{lane_id}", LANE, None, at, (lane_id,)))
     return jobs
 
 
@@ -109,7 +126,7 @@ def _is(job: Any, at: datetime, row: Periodic | None) -> bool:
 
 
 def _fires(job: Any, at: datetime) -> bool:
-    once = job.func_name == DISPATCH and "interval" not in job.meta
+    once = job.func_name in (DISPATCH, LANE) and "interval" not in job.meta
     return once and timedelta() <= utc_now() - at < LATE
 
 
@@ -126,8 +143,10 @@ def _add(keeper: Scheduler, row: Periodic) -> None:
         # A naive UTC time is what rq-scheduler's own to_unix expects.
         first.replace(tzinfo=None),
         row.function,
+        args=row.args,
         interval=row.seconds,
         id=row.id,
-        result_ttl=FAILURE_TTL,
+        # What has run must not let the next one of the same id expire.
+        result_ttl=0 if row.args else FAILURE_TTL,
         timeout=-1,
     )
