@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.domain.event_kinds import Row
@@ -95,8 +95,8 @@ def _rest(change: Change, lane_ids: Iterable[int]) -> None:
     left = [exists().where(Delivery.lane_id == table.c.id, state) for state in OPEN]
     done = connection.scalars(
         table.update()
-        .where(table.c.id.in_(lane_ids), table.c.state != LaneState.NORMAL)
-        .where(table.c.lease_token.is_(None), *(~one for one in left))
+        .where(table.c.id.in_(lane_ids), table.c.lease_token.is_(None), *(~one for one in left))
+        .where(or_(table.c.state != LaneState.NORMAL, table.c.round != 0))
         .values(NORMAL | {"since": change.now})
         .returning(table.c.id)
     ).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -240,6 +241,34 @@ def test_a_stale_condition_changes_nothing(site: Installation) -> None:
     with pytest.raises(Stale):
         routes.replace(site, ACTOR, {"cells": [cell("metrics", "info", "Hook")]}, stale)
     assert revisions(site) == []
+
+
+def test_of_two_changes_of_one_version_at_once_one_is_stale(site: Installation) -> None:
+    hook(site)
+    version = routes.get(site).version
+
+    def unchanged(current: str | None) -> None:
+        if current != version:
+            raise Stale("changed meanwhile")
+
+    def change(severity: str) -> str:
+        try:
+            document = {"cells": [cell("metrics", severity, "Hook")]}
+            routes.replace(site, ACTOR, document, unchanged)
+        except Stale:
+            return "stale"
+        return "saved"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(change, ("info", "error"))) == ["saved", "stale"]
+    assert (len(revisions(site)), len(lanes(site))) == (1, 1)
+
+
+def test_a_change_that_cannot_be_audited_is_not_made(site: Installation) -> None:
+    hook(site)
+    with pytest.raises(UnicodeEncodeError):
+        routes.replace(site, "\ud800", {"cells": [cell("metrics", "info", "Hook")]})
+    assert (revisions(site), lanes(site)) == ([], {})
 
 
 @pytest.fixture
