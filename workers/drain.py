@@ -17,7 +17,7 @@ from app.rendering import pdf_process
 from app.services import dispatch, housekeeping, job_work, processes, search_fill, timekeeping
 from app.services.deliver import Courier, trials
 from app.services.installation import Installation
-from app.services.posts import expiry
+from app.services.posts import expiry, settling
 from app.services.sweep import sweep
 from workers.schedule import FAILURE_TTL, reconcile, table
 
@@ -131,6 +131,7 @@ class Drainer:
 
     def _expire(self) -> None:
         expiry.expire_all(self.site)
+        settling.calm(self.site)
 
     def _fill_search(self) -> None:
         search_fill.fill(self.site, self._goes_on)

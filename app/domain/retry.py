@@ -36,6 +36,8 @@ class RetryPolicy:
     @property
     def retries(self) -> int | None:
         """The timed retries after the first attempt; None: as many as fit into 3 days."""
+        if self.alone:
+            return 1
         return None if self.policy is Policy.ALWAYS else self.number
 
     @property
@@ -122,4 +124,5 @@ def pause(policy: RetryPolicy, retry_after: float | None) -> timedelta:
     `retry_after`: seconds as the endpoint asked; at most an hour of it counts (channels.md).
     """
     asked = min(max(retry_after or 0.0, 0.0), LONGEST_PAUSE)
-    return timedelta(seconds=max(policy.delay, asked))
+    delay = NONE.delay if policy.alone else policy.delay
+    return timedelta(seconds=max(delay, asked))

@@ -21,7 +21,7 @@ from app.domain.lane import (
 )
 from app.domain.retry import pause
 from app.models import IS_LEASED, IS_PENDING, Delivery, Lane
-from app.services import fallback, other_errors, outbox
+from app.services import fallback, other_errors
 from app.services.deliver.ended import Ended, Tried
 from app.services.installation import Installation
 from app.services.lanes import Lease
@@ -79,28 +79,31 @@ class Failure:
 
     def release(self, what: Next) -> None:
         """Write the message; one whose single retry is used up is dead, visibly (S2, None)."""
-        if what.state is DeliveryState.DEAD:
-            text = (
-                f"Delivery {self._ended.delivery_id} was not taken, and its one retry is used up: "
-                f"{self._error}"
-            )
-            outbox.bury(
-                self._connection, self._ended.delivery_id, EndReason.EXHAUSTED, text, self._now
-            )
-        values: dict[str, Any] = {"fault": what.fault, "retries_used": what.retries_used}
+        # It has ended with a verdict: whatever ended its worker before is over.
+        values: dict[str, Any] = {
+            "state": what.state,
+            "fault": what.fault,
+            "retries_used": what.retries_used,
+            "started": False,
+            "lease_token": None,
+            "lease_until": None,
+            "lost_leases": 0,
+        }
         if what.due_at is not None:
             values["due_at"] = what.due_at
-        if what.state is not DeliveryState.DEAD:
-            # It has ended with a verdict: whatever ended its worker before is over.
-            values |= {
-                "state": what.state,
-                "started": False,
-                "lease_token": None,
-                "lease_until": None,
-                "lost_leases": 0,
-            }
+        if what.state is DeliveryState.DEAD:
+            values |= {"reason": EndReason.EXHAUSTED, "finished_at": self._now}
+            text = f"A notification was not taken, and its one retry is used up: {self._error}"
+            self._report(text, about="exhausted")
         mine = _TABLE.c.id == self._ended.delivery_id
         self._connection.execute(_TABLE.update().where(mine).values(values))
+
+    def _report(self, text: str, about: str | None = None) -> None:
+        """Count the failure where people see it: one row for each route (product.md 6)."""
+        error = OtherError(
+            self._lease.system_id, None, self._error.reason, text, about, row=self._row
+        )
+        other_errors.record(self._connection, [error], self._now)
 
     def on_lane(self, lane: LaneStanding) -> list[int]:
         """Write the lane, and the error that people see; returns the lanes to wake."""
@@ -111,9 +114,7 @@ class Failure:
             after = self._hold(lane)
         standing.write(self._connection, lane_id, after)
         self._explain(lane_id)
-        text = f"{self._error}"
-        problem = OtherError(self._lease.system_id, None, self._error.reason, text, row=self._row)
-        other_errors.record(self._connection, [problem], self._now)
+        self._report(str(self._error))
         return fallback.tell(self._connection, self._now, lane_id)
 
     def _hold(self, lane: LaneStanding) -> LaneStanding:

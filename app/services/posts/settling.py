@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import bindparam, exists, func, or_, select
 
 from app.clock import utc_now
 from app.domain.kinds import DeliveryState, Fault, LaneState
 from app.domain.lane import LaneStanding, ripe, settled
-from app.models import IS_LEASED, IS_PENDING, IS_STORED, Delivery, LaneEntry
+from app.models import IS_LEASED, IS_PENDING, IS_STORED, Delivery, Lane, LaneEntry
+from app.services import other_errors
 from app.services.installation import Installation
 from app.services.lanes import Lease, give_back_claims
 from app.services.posts import standing
@@ -46,6 +47,23 @@ _FAILED = [
     select(_TABLE.c.id).where(_IN_LANE, state, _TABLE.c.fault.is_not(None)).limit(1)
     for state in (IS_PENDING, IS_STORED)
 ]
+
+
+_NOTHING_LEFT = [
+    ~exists().where(_TABLE.c.lane_id == Lane.__table__.c.id, state)
+    for state in (IS_PENDING, IS_STORED, IS_LEASED)
+]
+_CALM = select(Lane.id).where(
+    Lane.row.is_not(None),
+    or_(Lane.state != LaneState.NORMAL, Lane.round != 0),
+    Lane.lease_token.is_(None),
+    *_NOTHING_LEFT,
+)
+_CALM_ONE = (
+    select(Lane.system_id, Lane.row)
+    .where(Lane.id == bindparam("lane"), Lane.lease_token.is_(None), *_NOTHING_LEFT)
+    .with_for_update(of=Lane)
+)
 
 
 def settle(site: Installation, lease: Lease, *, drained: bool) -> None:
@@ -94,6 +112,24 @@ def _settle(site: Installation, lease: Lease, *, drained: bool) -> None:
         after = settled(lane, utc_now(), left=left, waits=waits, failed=any_of(*_FAILED))
         if after != lane:
             _write(connection, lease.lane_id, after, left=left)
+
+
+def calm(site: Installation) -> None:
+    """Let lanes be normal in which nothing is left: it was given up, or cancelled. Idempotent."""
+    with site.store.reading() as connection:
+        ids = connection.scalars(_CALM).all()
+    for lane_id in ids:
+        patiently(partial(_calm, site, lane_id))
+
+
+def _calm(site: Installation, lane_id: int) -> None:
+    with site.store.writing(durable=False) as connection:
+        one = connection.execute(_CALM_ONE, {"lane": lane_id}).first()
+        if one is not None:
+            lane = standing.read(connection, lane_id)
+            after = settled(lane, utc_now(), left=False, waits=False, failed=False)
+            _write(connection, lane_id, after, left=False)
+            other_errors.resolve(connection, one.system_id, None, one.row)
 
 
 def _write(connection: Any, lane_id: int, lane: LaneStanding, *, left: bool) -> None:
