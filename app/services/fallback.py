@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, or_, select
 from sqlalchemy.orm import aliased
 
 from app.domain.kinds import DeliveryKind, LaneState, Why
@@ -17,8 +17,8 @@ from app.models import Delivery, Lane, System
 from app.services.new_delivery import fresh
 from app.services.sql import insert_returning
 
-_STAND_IN = aliased(Lane)
-# Failing mail lanes that nobody was told of, whose fallback system is well.
+_STAND_IN, _TOLD = aliased(Lane), aliased(Lane)
+# Failing lanes that nobody was told of, whose fallback system is well.
 _UNTOLD = (
     select(
         Lane.id,
@@ -33,8 +33,10 @@ _UNTOLD = (
     .join(_STAND_IN, (_STAND_IN.system_id == System.fallback_id) & _STAND_IN.row.is_(None))
     .where(
         Lane.state == LaneState.RETRYING,
-        Lane.row.is_(None),
-        Lane.fallback_delivery_id.is_(None),
+        # A lane whose endpoint answers, and refuses single messages, can deliver.
+        or_(Lane.row.is_(None), Lane.held_id.is_not(None)),
+        # Once for a system, however many of its lanes fail.
+        ~exists().where(_TOLD.system_id == Lane.system_id, _TOLD.fallback_delivery_id.is_not(None)),
         _STAND_IN.state != LaneState.RETRYING,
     )
     .order_by(Lane.id)

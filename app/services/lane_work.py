@@ -39,10 +39,14 @@ _BLOCKED = and_(Lane.state == LaneState.RETRYING, Lane.held_id.is_not(None))
 
 @dataclass(frozen=True)
 class Look:
-    """Whether a lane has something to do now; if not, when it will (None: nothing is known)."""
+    """Whether a lane has something to do now; if not, when it will (None: nothing is known).
+
+    `failing`: what it does now may take as long as its time-out.
+    """
 
     now: bool
     at: datetime | None = None
+    failing: bool = False
 
 
 def passed(moment: Any, now: datetime) -> ColumnElement[bool]:
@@ -111,7 +115,8 @@ def look(site: Installation, lane_id: int) -> Look:
         row = connection.execute(query.where(Lane.id == lane_id)).first()
     if row is None:
         return Look(False)
-    return Look(bool(row.works), None if row.works else when(row, now))
+    at = None if row.works else when(row, now)
+    return Look(bool(row.works), at, row.state is LaneState.RETRYING)
 
 
 def upcoming(site: Installation) -> dict[int, datetime]:
@@ -130,6 +135,7 @@ def _upcoming(now: datetime) -> Select[Any]:
     columns: tuple[Any, ...] = (
         Lane.id,
         Lane.row,
+        Lane.state,
         _BLOCKED.label("blocked"),
         Lane.next_try_at,
         Lane.error_at,

@@ -178,7 +178,7 @@ def _fallback(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) 
     if not people.to:
         text = "Neither system has a To Email-Id, and no mail waits: nobody could be told."
         return MailJob(claimed, None, broken=text)
-    return _addressed(claimed, teller.fallback(claimed, people, outage.row), people, found)
+    return _addressed(claimed, teller.fallback(claimed, people, outage), people, found)
 
 
 def _addressed(claimed: Claimed, mail: Mail, people: Recipients, found: Found) -> MailJob:

@@ -12,10 +12,11 @@ from app.channels.base import ChannelError, Receipt
 from app.domain.kinds import RecipientState, Verdict
 from app.domain.lane import Cause
 from app.models import Attempt
+from app.services.hot import Hot
 
 MOST_KEPT = 8_000
 _WRITTEN_COLUMNS = "verdict reason status answer transcript duration_ms last_at request".split()
-_WRITTEN = (
+_WRITTEN = Hot(
     Attempt.__table__.update()
     .where(Attempt.delivery_id == bindparam("mail"), Attempt.number == bindparam("nth"))
     .values({name: bindparam(f"{name}_") for name in _WRITTEN_COLUMNS})
@@ -67,7 +68,7 @@ def note(connection: Connection, ended: Ended, now: datetime, **values: object) 
         return
     values |= {"duration_ms": ended.duration_ms, "last_at": now, "request": ended.request}
     written = {f"{name}_": values[name] for name in _WRITTEN_COLUMNS}
-    connection.execute(_WRITTEN, {"mail": ended.delivery_id, "nth": ended.number, **written})
+    _WRITTEN.run(connection, {"mail": ended.delivery_id, "nth": ended.number, **written})
 
 
 def _fold(

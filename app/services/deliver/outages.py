@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, func, select
+from sqlalchemy import BindParameter, Connection, bindparam, case, func, select
 from sqlalchemy.orm import aliased
 
-from app.domain.kinds import DeliveryState
+from app.domain.kinds import DeliveryState, LaneState
 from app.models import Delivery, Lane, Registration, RegistrationDirection, System
 from app.services.deliver.claims import Claimed
 
 MOST_RECIPIENTS = 50
 MOST_REGISTRATIONS = 200
 
-# What was claimed with the mail that failed waits as well.
-_UNSENT = (DeliveryState.PENDING, DeliveryState.LEASED)
+# What was claimed with the message that failed waits as well.
+_UNSENT = (DeliveryState.PENDING, DeliveryState.LEASED, DeliveryState.STORED)
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _WAITING = aliased(Delivery)
 _OUTAGE = (
@@ -26,6 +26,7 @@ _OUTAGE = (
         System.name,
         System.options,
         Lane.id.label("lane_id"),
+        Lane.row,
         Lane.state,
         Lane.since,
         Lane.error_text,
@@ -35,8 +36,15 @@ _OUTAGE = (
         .scalar_subquery()
         .label("waiting"),
     )
-    .join_from(System, Lane, (Lane.system_id == System.id) & Lane.row.is_(None))
+    .join_from(System, Lane, Lane.system_id == System.id)
     .where(System.id.in_(_IDS))
+    # Of the lanes of a system that with the oldest trouble, or else that which works again last.
+    .order_by(
+        System.id,
+        case((Lane.state == LaneState.RETRYING, 0), else_=1),
+        case((Lane.state == LaneState.RETRYING, Lane.since), else_=-Lane.since),
+        Lane.id,
+    )
 )
 
 
@@ -59,17 +67,24 @@ _WAITS_FOR = (
 
 @dataclass(frozen=True)
 class Outage:
-    """A system that cannot deliver, and the people whose mail waits for it."""
+    """A system that cannot deliver, the people whose mail waits for it, and how many wait."""
 
     row: Any
     waiting_for: tuple[str, ...]
+    waiting: int
 
 
 def outages_of(connection: Connection, claims: Sequence[Claimed]) -> dict[int, Outage]:
     """Read the systems that the fallback messages of `claims` are about."""
     ids = {claimed.about_system_id for claimed in claims}
-    rows = connection.execute(_OUTAGE, {"ids": list(ids)}).all()
-    return {row.id: Outage(row, _waiting_for(connection, row.lane_id)) for row in rows}
+    found: dict[int, Outage] = {}
+    for row in connection.execute(_OUTAGE, {"ids": list(ids)}).all():
+        if row.id in found:
+            found[row.id] = replace(found[row.id], waiting=found[row.id].waiting + row.waiting)
+        else:
+            people = _waiting_for(connection, row.lane_id) if row.row is None else ()
+            found[row.id] = Outage(row, people, row.waiting)
+    return found
 
 
 def _waiting_for(connection: Connection, lane_id: int) -> tuple[str, ...]:

@@ -16,12 +16,16 @@ from app.services.deliver.endpoint import Endpoint, endpoint
 from app.services.deliver.manner import Job
 from app.services.deliver.sending import LaneRun
 from app.services.installation import Installation
+from app.services.lane_work import Look
 from app.services.lanes import MARGIN_SECONDS, Lease
 from app.services.recovery import held_by
 
 log = logging.getLogger(__name__)
 
 LANES_AT_ONCE = 32
+# Those that do not answer hold a thread for as long as their time-out; the others need some too.
+FAILING_AT_ONCE = 24
+FULL_SECONDS = 1.0
 # Later than this very moment, so that clocks which differ a little do not make a busy loop.
 SHORTEST_WAIT = 0.05
 
@@ -36,6 +40,7 @@ class Courier:
         self._busy: dict[int, bool] = {}
         self._later: dict[int, float] = {}
         self._guard = threading.Lock()
+        self._places = threading.BoundedSemaphore(FAILING_AT_ONCE)
         self._stopping = threading.Event()
         self._left = threading.Event()
         self._tokens: set[str] = set()
@@ -125,8 +130,33 @@ class Courier:
     def _drain(self, lane_id: int) -> bool:
         """Own the lane while it has something due; return whether to look once more."""
         system = endpoint(self._site, lane_id)
-        if system is None or not self._has_work(lane_id):
+        if system is None:
             return False
+        found = self._look(lane_id)
+        if not found.now:
+            return False
+        if not found.failing:
+            return self._hold(lane_id, system)
+        if not self._places.acquire(blocking=False):
+            self._remind(lane_id, FULL_SECONDS)
+            return False
+        try:
+            return self._hold(lane_id, system)
+        finally:
+            self._places.release()
+
+    def _look(self, lane_id: int) -> Look:
+        """Look whether the lane has something to do now; what comes later is remembered."""
+        found = lane_work.look(self._site, lane_id)
+        if not found.now and found.at is not None:
+            self._remind(lane_id, (found.at - clock.utc_now()).total_seconds())
+        return found
+
+    def _remind(self, lane_id: int, seconds: float) -> None:
+        with self._guard:
+            self._later[lane_id] = clock.monotonic() + max(seconds, SHORTEST_WAIT)
+
+    def _hold(self, lane_id: int, system: Endpoint) -> bool:
         token = secrets.token_hex(16)
         # Known from before it is stored until it was given back: what is not known is forgotten.
         self._tokens.add(token)
@@ -134,15 +164,6 @@ class Courier:
             return self._own(lane_id, system, token)
         finally:
             self._tokens.discard(token)
-
-    def _has_work(self, lane_id: int) -> bool:
-        """Look whether the lane has something to do now; what comes later is remembered."""
-        found = lane_work.look(self._site, lane_id)
-        if not found.now and found.at is not None:
-            wait = (found.at - clock.utc_now()).total_seconds()
-            with self._guard:
-                self._later[lane_id] = clock.monotonic() + max(wait, SHORTEST_WAIT)
-        return found.now
 
     def _own(self, lane_id: int, system: Endpoint, token: str) -> bool:
         seconds = system.longest + MARGIN_SECONDS
@@ -156,7 +177,7 @@ class Courier:
             reach(9)
             lanes.give_back(self._site, lease)
         # What came between the last look and giving back had its wake-up refused by our lease.
-        return well and not self._stopping.is_set() and self._has_work(lane_id)
+        return well and not self._stopping.is_set() and self._look(lane_id).now
 
     def _send_all(self, lease: Lease, system: Endpoint) -> bool:
         """Send batch after batch; return False when the rest is left to the sweep."""

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, bindparam
 
+from app.channels.base import Receipt
 from app.clock import monotonic, utc_now
 from app.domain.kinds import DeliveryState
 from app.errors import StorageUnavailable
@@ -23,6 +24,7 @@ from app.services import counts
 from app.services.deliver.ended import Ended
 from app.services.deliver.verdicts import store as store_mail
 from app.services.group_commit import GroupCommit, fill
+from app.services.hot import Hot
 from app.services.installation import Installation
 from app.services.lanes import Lease, renew
 from app.services.posts.ends import store as store_post
@@ -35,7 +37,7 @@ KEPT_SECONDS = 60.0
 RETRY_SECONDS = 0.5
 
 # What every mail needs is built once: building a statement costs more than running it.
-_STARTED = (
+_STARTED = Hot(
     Delivery.__table__.update()
     .where(
         Delivery.id == bindparam("mail"),
@@ -50,7 +52,9 @@ _STARTED = (
     )
     .returning(Delivery.attempt_count)
 )
-_ATTEMPT = Attempt.__table__.insert()
+_ATTEMPT = Hot(
+    Attempt.__table__.insert(), "delivery_id", "number", "process_id", "started_at", "count"
+)
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,17 @@ def _transaction(site: Installation, steps: Sequence[Step]) -> tuple[list[Stored
     with site.store.writing(durable=False) as connection:
         fill(steps)
         stored = [_store(connection, site, step, now, lanes) for step in steps]
-        counts.add_ended(connection, now, (step.ended.delivery_id for step in steps if step.ended))
+        _count(connection, steps, now)
     return stored, lanes
+
+
+def _count(connection: Connection, steps: Sequence[Step], now: datetime) -> None:
+    """Count what was delivered, or died; a success is known, the others are asked for."""
+    ends = [step.ended for step in steps if step.ended is not None]
+    known = [one for one in ends if one.tried is not None and isinstance(one.outcome, Receipt)]
+    if known:
+        counts.add(connection, now, {"deliveries.delivered": len(known)})
+    counts.add_ended(connection, now, (one.delivery_id for one in ends if one not in known))
 
 
 def _store(
@@ -146,7 +159,7 @@ def _begin(connection: Connection, lease: Lease, start: Start, now: datetime) ->
         "until": now + timedelta(seconds=start.seconds),
         "named": start.message_id,
     }
-    number: int | None = connection.scalar(_STARTED, values)
+    number: int | None = _STARTED.one(connection, values)
     if number is not None:
         attempt = {
             "delivery_id": start.delivery_id,
@@ -155,5 +168,5 @@ def _begin(connection: Connection, lease: Lease, start: Start, now: datetime) ->
             "started_at": now,
             "count": 1,
         }
-        connection.execute(_ATTEMPT, attempt)
+        _ATTEMPT.run(connection, attempt)
     return number

@@ -21,6 +21,7 @@ from app.rendering.mail import (
 )
 from app.services.deliver.claims import Claimed
 from app.services.deliver.found import Told
+from app.services.deliver.outages import Outage
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,11 @@ class Teller:
             return self._recovery(claimed, about)
         return self._failures(claimed, about)
 
-    def fallback(self, claimed: Claimed, people: Recipients, outage: Any) -> FallbackMail:
+    def fallback(self, claimed: Claimed, people: Recipients, outage: Outage) -> FallbackMail:
         """Return the message that the system of `outage` cannot deliver."""
-        works = outage.state is not LaneState.RETRYING
-        system = f"{self.url}/systems/{quote(outage.name, safe='')}"
+        row = outage.row
+        works = row.state is not LaneState.RETRYING
+        system = f"{self.url}/systems/{quote(row.name, safe='')}"
         return FallbackMail(
             delivery_id=str(claimed.id),
             message_id=claimed.message_id or self._named(claimed),
@@ -73,11 +75,11 @@ class Teller:
             settings_link=system,
             public_url=self.url,
             now=utc_now(),
-            failing_system=outage.name,
-            since=claimed.episode_since or outage.since,
+            failing_system=row.name,
+            since=claimed.episode_since or row.since,
             waiting=outage.waiting,
-            reason=outage.error_text or claimed.why_text,
-            recovered_at=outage.since if works else None,
+            reason=row.error_text or claimed.why_text,
+            recovered_at=row.since if works else None,
         )
 
     def _failures(self, claimed: Claimed, about: Subject) -> FailureMail:
