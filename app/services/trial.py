@@ -1,4 +1,4 @@
-"""Asking for a Test: one mail by the values of a form, saved or not, through the queue (S1).
+"""Asking for a Test: one message by the values of a form, saved or not, through the queue (S1).
 
 What it is sent with lies sealed on its delivery, as it may hold a password, until its verdict.
 """
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
+from app.addresses import addresses
 from app.clock import utc_now
 from app.domain.kinds import DeliveryKind, RecipientState, Why
 from app.errors import Fault, Forbidden, Invalid
@@ -27,7 +28,7 @@ from app.services.new_delivery import fresh
 from app.services.registration_shape import RegistrationBody
 from app.services.registrations import REGISTRATIONS
 from app.services.sql import insert_returning
-from app.services.systems import SystemBody
+from app.services.systems import MAIL_KINDS, SystemBody
 from app.shapes import parse
 
 # The deliveries of tests of a system that was never saved.
@@ -57,13 +58,14 @@ def of_system(
 ) -> int:
     """Queue a test of the system `name`, or of the draft `body` of it; returns the delivery's id.
 
-    It goes to the To Email-Id. Raises NotFound, Invalid (also without a To Email-Id), Forbidden
-    where a saved secret would go elsewhere and the caller may not save systems (`may_lend`).
+    Mail goes to the To Email-Id, HTTP to the endpoint. Raises NotFound, Invalid (also without a To
+    Email-Id), Forbidden where a saved secret would go elsewhere and the caller may not save systems
+    (`may_lend`).
     """
     with site.store.viewing() as session:
         draft = _drafted(session, site, name, body, may_lend=may_lend)
-        to = [part.strip() for part in getattr(draft.options, "to_email", "").split(",")]
-        if not any(to):
+        to = addresses(getattr(draft.options, "to_email", ""))
+        if draft.kind in MAIL_KINDS and not to:
             raise Invalid([Fault("/options/toEmail", "is needed: the test mail goes there")])
         letter = _letter(session, draft, to, actor, unsaved=body is not None)
     return _queue(site, letter)
@@ -172,5 +174,6 @@ def _store(connection: Connection, letter: Letter, sealed: str) -> int:
     (test_id,) = insert_returning(connection, Delivery.__table__, [row])
     waiting = {"role": "to", "state": RecipientState.PENDING, "code": 0, "text": "", "at": now}
     people = [{"delivery_id": test_id, "address": address, **waiting} for address in letter.to]
-    connection.execute(DeliveryRecipient.__table__.insert(), people)
+    if people:
+        connection.execute(DeliveryRecipient.__table__.insert(), people)
     return test_id

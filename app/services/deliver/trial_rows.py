@@ -137,7 +137,8 @@ def _note(
         )
         return False
     said = {verdict.address: verdict.state for verdict in outcome.recipients}
-    took = RecipientState.ACCEPTED in said.values()
+    # Over HTTP there are no recipients: what was taken was taken.
+    took = not said or RecipientState.ACCEPTED in said.values()
     note(
         connection,
         ended,
@@ -149,7 +150,7 @@ def _note(
         transcript=outcome.transcript,
     )
     store_recipients(connection, ended, outcome, said, now)
-    return settle({}, said).delivered
+    return not said or settle({}, said).delivered
 
 
 def _reason(states: Iterable[RecipientState]) -> Fail:
@@ -160,6 +161,8 @@ def _reason(states: Iterable[RecipientState]) -> Fail:
 def _answer(receipt: Receipt) -> str:
     """Return how many got it, who did not and why, and what to do about it."""
     people = receipt.recipients
+    if not people:
+        return receipt.answer
     others = [one for one in people if one.state is not RecipientState.ACCEPTED]
     said = [f"{len(people) - len(others)} of {len(people)} recipients accepted."]
     if len(others) < len(people):

@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from threading import BoundedSemaphore
-from typing import Any
-from urllib.parse import quote
 
 from app import clock
 from app.channels import channel
-from app.channels.base import ChannelError, Outgoing, Session
-from app.clock import utc_now
+from app.channels.base import ChannelError, Session
 from app.domain.kinds import Fail
 from app.errors import DecryptionFailed
 from app.failpoints import reach
-from app.rendering.mail import Attachment, TestMail, render
 from app.services.deliver.ended import Ended
-from app.services.deliver.once import Sent, envelope, send_once
+from app.services.deliver.once import Sent, send_once
+from app.services.deliver.trial_letters import written
 from app.services.deliver.trial_rows import Trial, begin, end
 from app.services.installation import Installation
 from app.services.sql import patiently
@@ -34,27 +30,6 @@ _places = BoundedSemaphore(MOST_AT_ONCE)
 
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _TestLetter:
-    """Implements Letter for a test, which has no attachments."""
-
-    mail: TestMail
-    attachments: tuple[Attachment, ...] = ()
-
-    def build(self) -> tuple[str, Outgoing]:
-        """Return the subject and the message, as of now."""
-        rendered = render(replace(self.mail, now=utc_now()))
-        return rendered.subject, Outgoing(self.mail.sender, self.mail.to, rendered.body)
-
-    def request(self, message: Outgoing) -> str:
-        """Return one line about the envelope."""
-        return envelope(message)
-
-    def noting(self, note: str) -> _TestLetter:
-        """Return it as it is: there is nothing to leave out."""
-        return self
 
 
 def run(site: Installation, process_id: int, goes_on: Callable[[], bool] = lambda: True) -> None:
@@ -116,34 +91,6 @@ def _send(site: Installation, trial: Trial) -> tuple[Letter | None, Sent]:
             kept.pop().close()
 
     try:
-        mail = _mail(site, trial, letter, options)
-        return letter, send_once(_TestLetter(mail), connect, close)
+        return letter, send_once(written(site, trial, letter, options), connect, close)
     finally:
         close()
-
-
-def _mail(site: Installation, trial: Trial, letter: Letter, options: Any) -> TestMail:
-    url = site.settings.public_url
-    domain = options.sender_email.rpartition("@")[2]
-    page = settings = f"/systems/{quote(letter.system, safe='')}"
-    if letter.integration_id is not None:
-        page = f"/integrations/{letter.integration_id}"
-        settings = f"{page}/notification"
-    return TestMail(
-        delivery_id=str(trial.id),
-        message_id=f"<{trial.message_id}@{domain}>",
-        references=(),
-        sender=options.sender_email,
-        to=tuple(letter.to),
-        cc=(),
-        link=f"{url}{page}",
-        settings_link=f"{url}{settings}",
-        public_url=url,
-        now=utc_now(),
-        system_name=letter.system,
-        server=f"{options.server}:{options.port}",
-        integration=letter.integration,
-        requested_by=letter.actor,
-        unsaved=letter.unsaved,
-        prefix=letter.prefix,
-    )
