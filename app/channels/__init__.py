@@ -5,13 +5,14 @@ from __future__ import annotations
 from app.channels.base import Channel
 from app.channels.policy import AddressPolicy
 from app.channels.smtp import SmtpChannel
+from app.channels.webhook import WebhookChannel
 
 CHANNELS: dict[str, Channel] = {}
 
 
 def configure(policy: AddressPolicy) -> None:
     """Make every channel anew, guarded by `policy`; called by the factory of the application."""
-    made: list[Channel] = [SmtpChannel(policy)]
+    made: list[Channel] = [SmtpChannel(policy), WebhookChannel(policy)]
     CHANNELS.update({one.kind: one for one in made})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, PrivateAttr
@@ -46,3 +47,18 @@ class Page(Document, Generic[T]):
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
         """Name the page of a shape so that it can be read in the API's description."""
         return f"{params[0].__name__}Page"
+
+
+def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON schema with the shapes that it refers to in their places."""
+    defs = schema.get("$defs", {})
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, Mapping):
+            if "$ref" in node:
+                return walk(defs[str(node["$ref"]).rpartition("/")[2]])
+            return {name: walk(part) for name, part in node.items() if name != "$defs"}
+        return [walk(part) for part in node] if isinstance(node, list) else node
+
+    found: dict[str, Any] = walk(schema)
+    return found

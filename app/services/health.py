@@ -14,10 +14,12 @@ from sqlalchemy import Connection, func, select
 
 from app.clock import monotonic, utc_now
 from app.errors import StorageUnavailable
-from app.models import IS_OPEN, Delivery, Preference, Process
+from app.models import Preference, Process
+from app.services import waiting
 from app.services.documents import Document
 from app.services.installation import Installation
 from app.services.sql import insert
+from app.services.waiting import Waiting
 from app.storage import Store
 
 log = logging.getLogger(__name__)
@@ -124,7 +126,7 @@ def _database(site: Installation) -> Mapping[str, Check]:
     try:
         with site.store.reading() as connection:
             seen = _seen(connection)
-            waiting, oldest = _waiting(connection)
+            left = waiting.everywhere(connection)
     except StorageUnavailable as error:
         log.warning("The database cannot be read: %s", error)
         return _no_database()
@@ -133,7 +135,7 @@ def _database(site: Installation) -> Mapping[str, Check]:
         "database": _check(True, took, "ms", f"answered in {took:.1f} ms", required=True),
         "worker": _process("worker", seen, now),
         "scheduler": _process("scheduler", seen, now),
-        "oldestWaiting": _oldest(waiting, oldest, now),
+        "oldestWaiting": _oldest(left, now),
     }
 
 
@@ -160,11 +162,6 @@ def _seen(connection: Connection) -> Mapping[str, datetime]:
     return dict(connection.execute(query).all())
 
 
-def _waiting(connection: Connection) -> tuple[int, datetime | None]:
-    query = select(func.count(), func.min(Delivery.reported_at)).where(IS_OPEN)
-    return connection.execute(query).one()
-
-
 def _process(role: str, seen: Mapping[str, datetime], now: datetime) -> Check:
     if role not in seen:
         return _check(False, None, "s", f"no {role} has been seen")
@@ -175,11 +172,11 @@ def _process(role: str, seen: Mapping[str, datetime], now: datetime) -> Check:
     return _check(well, seconds, "s", f"seen {seconds:.0f} s ago")
 
 
-def _oldest(waiting: int, oldest: datetime | None, now: datetime) -> Check:
-    if oldest is None:
+def _oldest(left: Waiting, now: datetime) -> Check:
+    if left.oldest_at is None:
         return _check(True, 0.0, "s", "nothing waits")
-    seconds = max((now - oldest).total_seconds(), 0.0)
-    return _check(True, seconds, "s", f"{waiting:,} wait, the oldest for {seconds:.0f} s")
+    seconds = max((now - left.oldest_at).total_seconds(), 0.0)
+    return _check(True, seconds, "s", f"{left.count:,} wait, the oldest for {seconds:.0f} s")
 
 
 def _redis(site: Installation) -> Check:

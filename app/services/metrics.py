@@ -15,7 +15,8 @@ from sqlalchemy import Connection, case, func, select
 
 from app.clock import monotonic, utc_now
 from app.domain.kinds import ErrorType
-from app.models import IS_OPEN, Attempt, Delivery, DispatchRun, Failure, Lane, System
+from app.models import Attempt, Delivery, DispatchRun, Failure, Lane, System
+from app.services import waiting
 from app.services.housekeeping import turns
 from app.services.installation import Installation
 from app.storage import Store
@@ -90,10 +91,10 @@ def _deliveries(connection: Connection) -> Iterable[Sample]:
 
 
 def _waiting(connection: Connection) -> Iterator[str]:
-    query = select(func.count(), func.min(Delivery.reported_at)).where(IS_OPEN)
-    count, oldest = connection.execute(query).one()
-    age = (utc_now() - oldest).total_seconds() if oldest else 0.0
-    yield _gauge("waiting", "Deliveries that wait.", [({}, count)])
+    left = waiting.everywhere(connection)
+    age = (utc_now() - left.oldest_at).total_seconds() if left.oldest_at else 0.0
+    yield _gauge("waiting", "Deliveries that wait.", [({}, left.count)])
+    yield _gauge("stored", "Those that go with the next success.", [({}, left.stored)])
     yield _gauge("oldest_waiting_seconds", "Age of the oldest of them.", [({}, max(age, 0.0))])
 
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from app import clock
 from app.clock import utc_now
-from app.domain.kinds import DeliveryKind, DeliveryState, EndReason, LaneState
-from app.models import IS_OPEN, IS_WAITING, Delivery, Lane
-from app.services import fallback, lanes, outbox, silence
+from app.domain.kinds import DeliveryKind, EndReason, LaneState
+from app.models import IS_PENDING, IS_WAITING, Delivery, Lane, LaneEntry
+from app.services import fallback, lanes, outbox, silence, waiting
 from app.services.installation import Installation
 from app.services.sql import CHUNK, among, patiently
 
@@ -55,12 +55,12 @@ def _let_try(site: Installation, now: datetime) -> tuple[int, int]:
         lanes.allow_probe(connection, failing, now)
         # One whose fallback system was failing, too, when it began.
         fallback.tell(connection, now)
-        waiting = connection.scalar(
+        behind = connection.scalar(
             select(func.count())
             .select_from(Delivery)
-            .where(Delivery.state == DeliveryState.PENDING, Delivery.lane_id.in_(failing))
+            .where(IS_PENDING, Delivery.lane_id.in_(failing))
         )
-    return len(failing), max((waiting or 0) - len(failing), 0)
+    return len(failing), max((behind or 0) - len(failing), 0)
 
 
 def _made_due(site: Installation, now: datetime) -> Iterator[Sequence[int]]:
@@ -115,11 +115,15 @@ def _forget_empty(connection: Connection, now: datetime) -> list[int]:
     Returns the fallback messages about them: nothing has shown that they work again.
     """
     table = Lane.__table__
-    left = exists().where(Delivery.lane_id == table.c.id, IS_OPEN)
     query = select(table.c.id, table.c.fallback_delivery_id).order_by(table.c.id).with_for_update()
-    query = query.where(table.c.state == LaneState.RETRYING, ~left)
+    # The owner of a lane with a retry policy leaves it in order by itself.
+    unowned = or_(table.c.row.is_(None), table.c.lease_token.is_(None))
+    empty = waiting.none_left(table.c.id)
+    query = query.where(table.c.state == LaneState.RETRYING, unowned, *empty)
     told: dict[int, int | None] = {row.id: row[1] for row in connection.execute(query)}
     connection.execute(
         table.update().where(table.c.id.in_(told)).values(lanes.NORMAL | {"since": now})
     )
+    entry = LaneEntry.__table__
+    connection.execute(entry.delete().where(entry.c.lane_id.in_(told)))
     return [mail_id for mail_id in told.values() if mail_id is not None]

@@ -13,6 +13,7 @@ from app.channels import CHANNELS, channel
 from app.errors import Fault, InUse, Invalid
 from app.models import Lane, Registration, RegistrationDirection, System
 from app.services import routing, sealing, subscriptions
+from app.services.documents import inlined
 from app.services.named import (
     NAMED,
     Answered,
@@ -45,7 +46,7 @@ Kind = Annotated[str, Rule(_known_kind, {"type": "string", "enum": list(CHANNELS
 
 def _of_kind(part: Literal["options", "secrets"]) -> dict[str, Any]:
     """Return the schema of what the channels describe themselves."""
-    schemas = [getattr(one, part).model_json_schema() for one in CHANNELS.values()]
+    schemas = [inlined(getattr(one, part).model_json_schema()) for one in CHANNELS.values()]
     return {"type": "object", "oneOf": schemas}
 
 

@@ -6,20 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, case, func, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import BindParameter, Connection, bindparam, case, select, union
 
-from app.domain.kinds import DeliveryState, LaneState
-from app.models import Delivery, Lane, Registration, RegistrationDirection, System
+from app.domain.kinds import LaneState
+from app.models import (
+    IS_LEASED,
+    IS_PENDING,
+    Delivery,
+    Lane,
+    Registration,
+    RegistrationDirection,
+    System,
+)
+from app.services import waiting
 from app.services.deliver.claims import Claimed
 
 MOST_RECIPIENTS = 50
 MOST_REGISTRATIONS = 200
 
-# What was claimed with the message that failed waits as well.
-_UNSENT = (DeliveryState.PENDING, DeliveryState.LEASED, DeliveryState.STORED)
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
-_WAITING = aliased(Delivery)
 _OUTAGE = (
     select(
         System.id,
@@ -30,11 +35,6 @@ _OUTAGE = (
         Lane.state,
         Lane.since,
         Lane.error_text,
-        select(func.count())
-        .where(_WAITING.lane_id == Lane.id, _WAITING.state.in_(_UNSENT))
-        .correlate(Lane)
-        .scalar_subquery()
-        .label("waiting"),
     )
     .join_from(System, Lane, Lane.system_id == System.id)
     .where(System.id.in_(_IDS))
@@ -48,17 +48,20 @@ _OUTAGE = (
 )
 
 
+# Mail is never stored; what was claimed with the message that failed waits as well.
+_UNSENT = union(
+    *(
+        select(Delivery.integration_id).where(Delivery.lane_id == bindparam("lane"), state)
+        for state in (IS_PENDING, IS_LEASED)
+    )
+)
 # The registrations whose mail waits in the lane of a failing system.
 _WAITS_FOR = (
     select(RegistrationDirection.recipients)
     .join(Registration, Registration.id == RegistrationDirection.registration_id)
     .where(
         Registration.active,
-        Registration.integration_id.in_(
-            select(Delivery.integration_id).where(
-                Delivery.lane_id == bindparam("lane"), Delivery.state.in_(_UNSENT)
-            )
-        ),
+        Registration.integration_id.in_(_UNSENT),
     )
     .order_by(Registration.id)
     .limit(MOST_REGISTRATIONS)
@@ -78,12 +81,15 @@ def outages_of(connection: Connection, claims: Sequence[Claimed]) -> dict[int, O
     """Read the systems that the fallback messages of `claims` are about."""
     ids = {claimed.about_system_id for claimed in claims}
     found: dict[int, Outage] = {}
-    for row in connection.execute(_OUTAGE, {"ids": list(ids)}).all():
+    rows = connection.execute(_OUTAGE, {"ids": list(ids)}).all()
+    left = waiting.in_lanes(connection, [row.lane_id for row in rows])
+    for row in rows:
+        count = left[row.lane_id].count if row.lane_id in left else 0
         if row.id in found:
-            found[row.id] = replace(found[row.id], waiting=found[row.id].waiting + row.waiting)
+            found[row.id] = replace(found[row.id], waiting=found[row.id].waiting + count)
         else:
             people = _waiting_for(connection, row.lane_id) if row.row is None else ()
-            found[row.id] = Outage(row, people, row.waiting)
+            found[row.id] = Outage(row, people, count)
     return found
 
 

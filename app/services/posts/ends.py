@@ -120,7 +120,8 @@ def _fail(  # noqa: PLR0913, PLR0917 - what an attempt met
         connection,
         ended,
         now,
-        verdict=Verdict.UNKNOWN if error.maybe_sent else Verdict.FAILED,
+        # S2: anything but a 2XX is not success, a time-out included.
+        verdict=Verdict.FAILED,
         reason=error.reason,
         status=error.status,
         answer=str(error),

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal
 from urllib.parse import quote
 
 from sqlalchemy import Connection, and_, func, select
 
-from app.domain.kinds import ErrorType, FailureState, LaneState
-from app.models import (
-    IS_OPEN,
-    Delivery,
-    Failure,
-    Lane,
-    Process,
-    System,
-)
-from app.services import preferences, search
+from app.domain.event_kinds import Row
+from app.domain.kinds import DeliveryKind, ErrorType, FailureState, LaneState
+from app.domain.routing import TITLES
+from app.models import IS_PENDING, Delivery, Failure, Lane, Process, System
+from app.services import preferences, search, waiting
 from app.services.counts import hour_of
 from app.services.health import SEEN
 from app.services.installation import Installation
 from app.services.reading import silent
 from app.services.reading.counts import DAY, HOUR, sums
+from app.services.waiting import Waiting
 
 MOST = 1_000
 _DEAD = "deliveries.dead"
@@ -34,7 +30,8 @@ _DEAD = "deliveries.dead"
 class Item:
     """One line: what is wrong, where to look, and how many (at most MOST where it is counted).
 
-    `since` and `next_at` are shown in the reader's zone.
+    `since` and `next_at` are shown in the reader's zone; `next_try` says when it is tried where
+    there is no time for it.
     """
 
     level: Literal["error", "warning", "info"]
@@ -43,6 +40,7 @@ class Item:
     count: int | None = None
     since: datetime | None = None
     next_at: datetime | None = None
+    next_try: str = "with the next run"
 
 
 def items(site: Installation, now: datetime) -> list[Item]:
@@ -51,6 +49,7 @@ def items(site: Installation, now: datetime) -> list[Item]:
         found = [
             *_processes(connection, now),
             *_lanes(connection),
+            *_overdue(connection, now, site.settings.pending_days),
             *_paused(connection),
             *_others(connection),
             *_silent(connection, now),
@@ -79,22 +78,56 @@ def _processes(connection: Connection, now: datetime) -> Iterator[Item]:
 
 def _lanes(connection: Connection) -> Iterator[Item]:
     # Limited to those that do not work, which are few; each counts what waits for it.
+    names = ("id", "row", "since", "held_id", "next_try_at", "error_text")
     query = (
-        select(System.name, Lane.since, Lane.next_try_at, Lane.error_text, Lane.id)
+        select(System.name, *(getattr(Lane, name) for name in names))
         .join(System, System.id == Lane.system_id)
-        .where(Lane.state != LaneState.NORMAL, System.status != "paused")
+        .where(Lane.state == LaneState.RETRYING, System.status != "paused")
         .order_by(Lane.id)
     )
     rows = connection.execute(query).all()
-    ids = [row.id for row in rows]
-    counted = select(Delivery.lane_id, func.count()).where(Delivery.lane_id.in_(ids), IS_OPEN)
-    waiting = dict(connection.execute(counted.group_by(Delivery.lane_id)).all()) if ids else {}
+    left = waiting.in_lanes(connection, [row.id for row in rows])
     for row in rows:
-        number = waiting.get(row.id, 0)
-        said = f"{row.name} cannot deliver, {number:,} {'waits' if number == 1 else 'wait'}."
-        said = f"{said} {row.error_text}" if row.error_text else said
-        url = f"/systems/{quote(row.name, safe='')}"
-        yield Item("error", said, url, number, since=row.since, next_at=row.next_try_at)
+        yield _lane(row, left.get(row.id, Waiting()))
+
+
+def _lane(row: Any, left: Waiting) -> Item:
+    said = f"{row.name} cannot deliver, {_waits(left.count)}."
+    url, next_try = f"/systems/{quote(row.name, safe='')}", Item.next_try
+    if row.row is not None:
+        failing = row.held_id is not None
+        trouble = "is in retry" if failing else "does not take some of its notifications"
+        kept = f", {left.stored:,} of them stored for the next success" if left.stored else ""
+        said = f"{row.name} ({TITLES[Row(row.row)]}) {trouble}, {_waits(left.count)}{kept}."
+        next_try = "with the next notification" if failing else "by the time of each of them"
+    said = f"{said} {row.error_text}" if row.error_text else said
+    at = row.next_try_at
+    return Item(
+        "error", said, url, left.count, since=row.since, next_at=at, next_try=next_try
+    )  # fmt: skip
+
+
+def _waits(number: int) -> str:
+    return f"{number:,} {'waits' if number == 1 else 'wait'}"
+
+
+def _overdue(connection: Connection, now: datetime, days: int) -> Iterator[Item]:
+    """Mail has no end: what has waited for 3 days is told until it is sent or cancelled."""
+    some = (
+        select(Delivery.id)
+        .where(
+            Delivery.lane_id.in_(select(Lane.id).where(Lane.row.is_(None))),
+            IS_PENDING,
+            Delivery.reported_at < now - timedelta(days=days),
+            Delivery.kind != DeliveryKind.TEST,
+        )
+        .limit(MOST)
+    )
+    number = connection.scalar(select(func.count()).select_from(some.subquery())) or 0
+    if number:
+        mails = "mail has" if number == 1 else "mails have"
+        said = f"{_capped(number)} {mails} waited for more than {days} days."
+        yield Item("error", said, "/deliveries/?state=pending", number)
 
 
 def _paused(connection: Connection) -> Iterator[Item]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Select, select
 
 from app.domain.kinds import Fail, LaneState
 from app.domain.retry import RetryPolicy
 from app.errors import NotFound
-from app.models import IS_LEASED, IS_PENDING, IS_STORED, Delivery, Lane, System
+from app.models import Lane, System
+from app.services import waiting
 from app.services.documents import Document, IdText, Page
 from app.services.installation import Installation
 from app.services.paging import PageQuery, TextFilter, cut, page_of
 from app.services.reading.selecting import newest_first
+from app.services.waiting import Waiting
 
 _SAME = "id row since round next_try_at".split()
 
@@ -70,8 +71,9 @@ def page(site: Installation, wanted: LaneQuery) -> Page[LaneDocument]:
     query = newest_first(_selected().where(*_conditions(wanted)), wanted, (Lane.id,))
     with site.store.reading() as connection:
         part = cut(connection.execute(query).all(), wanted, lambda row: (row.id,))
-        waiting = _waiting(connection, [row.id for row in part.rows])
-    return page_of([_document(row, waiting) for row in part.rows], part)
+        found = waiting.in_lanes(connection, [row.id for row in part.rows])
+    items = [_document(row, found.get(row.id, Waiting())) for row in part.rows]
+    return page_of(items, part)
 
 
 def one(site: Installation, lane_id: int) -> LaneDocument:
@@ -80,8 +82,8 @@ def one(site: Installation, lane_id: int) -> LaneDocument:
         row = connection.execute(_selected().where(Lane.id == lane_id)).first()
         if row is None:
             raise NotFound(f"There is no lane {lane_id}.")
-        waiting = _waiting(connection, [lane_id])
-    return _document(row, waiting)
+        found = waiting.in_lanes(connection, [lane_id])
+    return _document(row, found.get(lane_id, Waiting()))
 
 
 def _selected() -> Select[Any]:
@@ -104,40 +106,15 @@ def _conditions(wanted: LaneQuery) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _waiting(connection: Connection, ids: Sequence[int]) -> Mapping[int, Any]:
-    """Return what waits by lane; one query a state, as each has its partial index."""
-    parts = [
-        select(
-            Delivery.lane_id,
-            func.count().label("open"),
-            literal(stored).label("stored"),
-            func.min(Delivery.reported_at).label("oldest_at"),
-        )
-        .where(Delivery.lane_id.in_(ids), state)
-        .group_by(Delivery.lane_id)
-        for state, stored in ((IS_PENDING, 0), (IS_LEASED, 0), (IS_STORED, 1))
-    ]
-    found = union_all(*parts).subquery().c
-    query = select(
-        found.lane_id,
-        func.sum(found.open).label("open"),
-        func.sum(found.open * found.stored).label("stored"),
-        func.min(found.oldest_at).label("oldest_at"),
-    ).group_by(found.lane_id)
-    return {row.lane_id: row for row in connection.execute(query)}
-
-
-def _document(row: Any, waiting: Mapping[int, Any]) -> LaneDocument:
-    count = waiting.get(row.id)
-    stored = int(count.stored) if count else 0
+def _document(row: Any, left: Waiting) -> LaneDocument:
     paused = row.system_status == ShownState.PAUSED
     return LaneDocument(
         **{name: getattr(row, name) for name in _SAME},
         system=row.system,
         state=ShownState.PAUSED if paused else ShownState(row.state),
-        pending=int(count.open) - stored if count else 0,
-        stored=stored,
-        oldest_at=count.oldest_at if count else None,
+        pending=left.count - left.stored,
+        stored=left.stored,
+        oldest_at=left.oldest_at,
         last_error=_last_error(row),
         retry_policy=_policy(row),
     )

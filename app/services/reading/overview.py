@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Select, func, select
 
 from app.domain import schedule as schedules
-from app.models import IS_OPEN, Delivery, DispatchRun, Integration, Registration
-from app.services import dispatch, preferences
+from app.models import DispatchRun, Integration, Registration
+from app.services import dispatch, preferences, waiting
 from app.services.counts import hour_of
 from app.services.installation import Installation
 from app.services.reading.counts import DAY, HOUR, sums
@@ -82,7 +82,7 @@ def figures(site: Installation, now: datetime) -> Figures:
     days = sums(site, names, until - 2 * DAY, until, DAY)
     active = select(func.count()).select_from(Registration).where(Registration.active)
     with site.store.reading() as connection:
-        waiting = connection.scalar(select(func.count()).select_from(Delivery).where(IS_OPEN))
+        left = waiting.everywhere(connection)
         registered = connection.scalar(active)
         integrations = connection.scalar(select(func.count()).select_from(Integration))
         ended = connection.execute(_last()).first()
@@ -97,7 +97,7 @@ def figures(site: Installation, now: datetime) -> Figures:
         delivered_before=days[_DELIVERED][0],
         dead=days[_DEAD][1],
         dead_before=days[_DEAD][0],
-        waiting=waiting or 0,
+        waiting=left.count,
         registered=registered or 0,
         integrations=integrations or 0,
         last_run=_run(*ended) if ended else None,
