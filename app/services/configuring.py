@@ -219,7 +219,7 @@ def _save(coll: Collection[R, B], change: Change, name: str, row: R | None, body
             session.flush()
         verb = 0 if before is None else 1
         _audit(coll, change, verb, name, before, after)
-    return _saved(coll, session, stored, created=before is None)
+    return _saved(coll, session, stored, created=before is None).showing(change.shown)
 
 
 def _audit(  # noqa: PLR0913, PLR0917 - passes on the columns of one row

@@ -10,7 +10,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import to_micros
 from app.errors import Fault, Invalid, NotFound, Use
+from app.secrets import Secret
 from app.services.installation import Installation
 from app.shapes import Shape
 
@@ -81,16 +82,30 @@ class Saved:
     version: str
     created: bool = False
 
+    def showing(self, made: Mapping[str, Secret]) -> Saved:
+        """Return it with secrets that were made just now as `value`: no other answer has them."""
+        if not made:
+            return self
+        secrets = {
+            name: one | ({"value": made[name].reveal()} if name in made else {})
+            for name, one in self.document["secrets"].items()
+        }
+        return replace(self, document={**self.document, "secrets": secrets})
+
 
 @dataclass(frozen=True)
 class Change:
-    """One change under way: its transaction, who makes it, and what follows the commit."""
+    """One change under way: its transaction, who makes it, and what follows the commit.
+
+    `shown`: secrets that were made for it, by name; its answer shows them, and no other one does.
+    """
 
     site: Installation
     session: Session
     actor: str
     now: datetime
     afterwards: list[Callable[[], object]] = field(default_factory=list)
+    shown: dict[str, Secret] = field(default_factory=dict)
 
 
 class Collection(ABC, Generic[R, B]):

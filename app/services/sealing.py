@@ -31,6 +31,18 @@ def _is_answer(value: Any) -> bool:
     return isinstance(value, Mapping) and "set" in value
 
 
+def made(channel: Channel, secrets: BaseModel) -> tuple[BaseModel, dict[str, Secret]]:
+    """Return the secrets of a new system, with those that its channel makes where none is given.
+
+    Also the made ones alone, by the name that answers use.
+    """
+    generated = getattr(channel, "generated", {})
+    fields = type(secrets).model_fields
+    new = {name: make() for name, make in generated.items() if name not in secrets.model_fields_set}
+    named = {fields[name].alias or name: secret for name, secret in new.items()}
+    return secrets.model_copy(update=new), named
+
+
 def shown(stored: Stored) -> Document:
     """Return what answers say of secrets."""
     return {name: {"set": True, "setAt": one["setAt"]} for name, one in stored.items()}

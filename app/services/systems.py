@@ -157,10 +157,11 @@ class Systems(Collection[System, SystemBody]):
         """
         if row is not None and row.kind != body.kind:
             raise Invalid([Fault("/kind", f"is {row.kind} for good: make another system")])
-        kept = {} if row is None else row.secrets
-        secrets = sealing.seal(
-            change.site.vault, channel(body.kind), body.options, body.secrets, kept, change.now
-        )
+        kept, given, spoken = {} if row is None else row.secrets, body.secrets, channel(body.kind)
+        if row is None:
+            given, new = sealing.made(spoken, given)
+            change.shown.update(new)
+        secrets = sealing.seal(change.site.vault, spoken, body.options, given, kept, change.now)
         fallback_id = _fallback(change.session, row, name, body.fallback)
         if row is None:
             row = System(kind=body.kind, created_at=change.now, updated_at=change.now)
