@@ -1,10 +1,14 @@
-"""Acting: run the job, try a lane, cancel a delivery, delete, resolve and reset a failure."""
+"""Acting: run the job, try a lane, cancel or replay a delivery, and what is done to a failure."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from app.api.endpoints import Call, Reply, endpoint
 from app.domain.kinds import RunCause
-from app.services import dispatch, failures, lanes, outbox
+from app.services import dispatch, failures, lanes, outbox, replays
 from app.services.api_keys import Scope
 from app.services.documents import Document, IdText
 from app.services.reading import deliveries as read_deliveries
@@ -13,6 +17,7 @@ from app.services.reading import lanes as read_lanes
 from app.services.reading.deliveries import DeliveryWithAttempts
 from app.services.reading.failures import FailureWithTrace
 from app.services.reading.lanes import LaneDocument
+from app.shapes import Shape, text
 
 OPERATE = Scope.OPERATE
 
@@ -21,6 +26,18 @@ class RunRequested(Document):
     """The pass that sees everything committed before the call."""
 
     id: IdText
+
+
+class ReplayBody(Shape):
+    """Through which system; left out: the same."""
+
+    system: Annotated[str, text(255)] | None = Field(None, description="Name of the system.")
+
+
+class Replayed(Document):
+    """The delivery that follows."""
+
+    delivery: IdText
 
 
 @endpoint("POST", "/dispatch-runs", scope=OPERATE, tag="Dispatch runs", answers={202: RunRequested})
@@ -51,6 +68,23 @@ def cancel_delivery(call: Call, id: int) -> DeliveryWithAttempts:
     """Cancel a delivery that waits; one that is final, or being sent, is a conflict."""
     outbox.cancel(call.site, id, call.caller.actor)
     return read_deliveries.one(call.site, id)
+
+
+@endpoint(
+    "POST",
+    "/deliveries/{id}/replay",
+    scope=OPERATE,
+    tag="Deliveries",
+    answers={202: Replayed},
+    refusals=(409,),
+)
+def replay_delivery(call: Call, id: int, body: ReplayBody | None) -> Replayed:
+    """Send a final delivery again, as a new one; also through another system.
+
+    409 where it waits still, and where nothing that it told is left.
+    """
+    system = None if body is None else body.system
+    return Replayed(delivery=replays.replay(call.site, id, call.caller.actor, system))
 
 
 @endpoint("DELETE", "/failures/{id}", scope=OPERATE, tag="Failures", answers={204: None})

@@ -107,12 +107,16 @@ def _followed(connection: Connection, mine: ColumnElement[bool]) -> set[int]:
 def _again(row: Any, now: datetime) -> dict[str, Any]:
     """Return the delivery that follows a cancelled one, through the system of the registration."""
     values = {name: getattr(row, name) for name in (*_SAME, *_OURS)}
-    values |= {"parent_id": row.id, "recovered_at": _recovered_at(row)}
+    values |= {"parent_id": row.id, "recovered_at": recovered_at(row)}
     return fresh(now, **values, due_at=None if row.due_at is None else now)
 
 
-def _recovered_at(row: Any) -> datetime | None:
-    """Return since when it works again: it may have recovered while nobody was told of it."""
+def recovered_at(row: Any) -> datetime | None:
+    """Return since when it works again: it may have recovered while nobody was told of it.
+
+    `row`: the mail that was to tell of a failure, with `fails_since` and `last_activity_at` of its
+    direction as they are now.
+    """
     at: datetime | None = row.recovered_at
     if at is None and row.kind in _OF_EPISODE and row.fails_since is None:
         last = row.last_activity_at

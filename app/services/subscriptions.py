@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.orm import Session
 
 from app.domain import retry
@@ -14,9 +16,10 @@ from app.domain.retry import Effective, RetryPolicy
 from app.models import Lane, LaneEntry, System
 from app.services.named import Change
 from app.services.retry_shape import policy_of
+from app.services.sql import insert_missing
 
 
-def holding(row: Row, own: RetryPolicy | None, system: System) -> Effective:
+def holding(row: Row, own: RetryPolicy | None, system: Any) -> Effective:
     """Return the policy of the subscription of `row` and `system`."""
     return retry.effective(row, own, policy_of(system.retry_policy))
 
@@ -62,6 +65,20 @@ def _hold(lane: Lane, row: Row, own: RetryPolicy | None, system: System) -> None
     policy = holding(row, own, system).policy
     lane.own_policy = None if own is None else own.document
     lane.policy, lane.retry_number, lane.retry_delay = policy.policy, policy.number, policy.delay
+
+
+def lane_for(connection: Connection, row: Row, system: Any, now: datetime) -> int:
+    """Return the lane of a row and an HTTP system, made where no cell has needed it so far.
+
+    `system`: a row with `id` and `retry_policy`; in the caller's transaction.
+    """
+    policy = holding(row, None, system).policy
+    columns = {"policy": policy.policy, "retry_number": policy.number, "retry_delay": policy.delay}
+    whose = {"system_id": system.id, "row": str(row)}
+    begun = {"state": LaneState.NORMAL, "since": now, "round": 0, "asked": False}
+    insert_missing(connection, Lane.__table__, [{**whose, **begun, **columns}])
+    mine = (Lane.system_id == system.id, Lane.row == str(row))
+    return connection.scalars(select(Lane.id).where(*mine)).one()
 
 
 def follow(session: Session, system: System) -> None:
