@@ -23,6 +23,7 @@ MODULES = (
     "deliveries",
     "systems",
     "system_form",
+    "system_secret",
     "tocsin_system",
     "schedules",
     "users",

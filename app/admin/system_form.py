@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, TypeVar
 
 from flask import request
@@ -12,14 +11,13 @@ from app.channels import CHANNELS, channel
 from app.channels.base import CheckStep
 from app.domain.people import Role
 from app.errors import Forbidden, NotFound
-from app.pages import fields
-from app.pages.fields import Field
+from app.pages import fields, system_fields
 from app.pages.forms import Form, seen, tried, unchanged
 from app.pages.screen import UNPROCESSABLE, Answer, Screen, back, post, route
-from app.services import checking, configuring, trial
+from app.services import checking, configuring, rotation, trial
 from app.services.named import Saved
 from app.services.reading import deliveries
-from app.services.systems import LONGEST_NAME, SYSTEMS, SystemBody
+from app.services.systems import SYSTEMS, SystemBody
 from app.shapes import parse
 
 T = TypeVar("T")
@@ -33,36 +31,6 @@ KINDS = (
     ("webhook", "Webhook", "webhook"),
 )
 MOST = 1000
-_NAME = Field("/name", "System Name", "text", required=True, longest=LONGEST_NAME)
-_VERSION = Field(
-    "/version",
-    "Version",
-    "text",
-    help="N/A, as it is not required.",
-    default="N/A",
-    value="N/A",
-    more=True,
-)
-_FALLBACK = Field(
-    "/fallback",
-    "Fallback System",
-    "select",
-    help="Is told once when this one cannot deliver.",
-    nullable=True,
-    more=True,
-)
-
-
-@cache
-def _form(kind: str) -> Form:
-    spoken = channel(kind)
-    options = fields.derive(spoken.options, "/options")
-    secrets = fields.derive(spoken.secrets, "/secrets", about="/options")
-    # A secret stands behind the field that it belongs to: the last one with the same condition.
-    for secret in secrets:
-        alike = [at for at, one in enumerate(options) if one.shown_when == secret.shown_when]
-        options.insert(alike[-1] + 1 if alike and secret.shown_when else len(options), secret)
-    return Form.made(_NAME, *options, _VERSION, _FALLBACK)
 
 
 class SystemForm(Screen):
@@ -131,6 +99,12 @@ class SystemForm(Screen):
             if saved is None:
                 return self._show(form, kind, there), UNPROCESSABLE
             name = saved.document["name"]
+            made = saved.document["secrets"].get(rotation.NAME, {}).get("value")
+            if made:
+                url = f"{self.path}{fields.quoted(name)}"
+                return self.page(
+                    "admin/system_secret.html", name=name, secret=made, url=url, done=back(url)
+                )
             return self.done(back(f"{self.path}{fields.quoted(name)}"), f"{name} was saved.")
         found, form = tried(form, request.form, lambda: self._try(form, kind, there, pressed))
         form = form.with_typed(request.form)
@@ -152,7 +126,9 @@ class SystemForm(Screen):
             raise NotFound(f"There is no kind of system {kind!r}.")
         items, _ = configuring.page(SYSTEMS, self.site, MOST, None)
         others = [(one["name"], one["name"]) for one in items if one["name"] != name]
-        form = _form(kind).changed("/fallback", choices=[("", "none"), *sorted(others)])
+        form = system_fields.form(kind).changed(
+            "/fallback", choices=[("", "none"), *sorted(others)]
+        )
         for one in form:
             # What only some options ask for is needed then; a saved one may be left as it is.
             if name is None and one.pointer.startswith("/secrets/") and one.shown_when:

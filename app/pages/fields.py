@@ -1,28 +1,25 @@
-"""One field of a form, as the JSON schema of its shape describes it: how it looks and is read."""
+"""One field of a form: how it looks, what stands in it, and how it is read."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import BaseModel
-
-Schema = Mapping[str, Any]
 _WHOLE = re.compile(r"[-+]?[0-9]{1,30}")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,30}(\.[0-9]{1,30})?")
 _GROUPED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+")
-_LONG = 1000
-_WORDS = {"none": "None", "starttls": "STARTTLS", "tls": "TLS"}
 YES, NO = "yes", "no"
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field: `kind` text, number, password, textarea, list, select or yesno.
+    """One field: `kind` text, number, password, textarea, list, select, yesno or rows.
 
+    A field of a part that may be missing as a whole names it in `group`; the part is there once
+    one that is `needed` says something. `rows` have the boxes of `columns` each (pages/rows.py).
     `value` is what stands in it, `choices` pairs of value and label. `off` names, for a value of
     this field, the slots of conditions that it makes false; `needs` the slots that this field
     needs (tocsin.css hides what a slot turns off, without JavaScript).
@@ -45,6 +42,10 @@ class Field:
     longest: int | None = None
     off: Mapping[str, Sequence[int]] = field(default_factory=dict)
     needs: Sequence[int] = ()
+    group: str = ""
+    needed: bool = False
+    columns: Sequence[Field] = ()
+    rows: Sequence[Sequence[Field]] = ()
 
     @property
     def name(self) -> str:
@@ -144,86 +145,6 @@ def shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
-
-
-def derive(shape: type[BaseModel], base: str = "", about: str | None = None) -> list[Field]:
-    """Return the fields of `shape`, those of shapes inside of it included.
-
-    `about`: the base of the fields that its conditions name, where it is another one.
-    """
-    schema = shape.model_json_schema()
-    found = _fields(schema, schema.get("$defs", {}), base)
-    if about is None:
-        return list(found)
-    return [replace(one, shown_when=_moved(one.shown_when, base, about)) for one in found]
-
-
-def _moved(shown_when: Mapping[str, Any], base: str, about: str) -> dict[str, Any]:
-    return {about + pointer.removeprefix(base): values for pointer, values in shown_when.items()}
-
-
-def _fields(schema: Schema, defs: Mapping[str, Schema], base: str) -> Iterable[Field]:
-    required = set(schema.get("required", ()))
-    for name, raw in schema.get("properties", {}).items():
-        one, nullable = _plain(raw, defs)
-        if one.get("readOnly"):
-            continue
-        if "properties" in one:
-            yield from _fields(one, defs, f"{base}/{name}")
-        else:
-            yield _field(f"{base}/{name}", raw | one, base, nullable, name in required)
-
-
-def _plain(raw: Schema, defs: Mapping[str, Schema]) -> tuple[dict[str, Any], bool]:
-    """Return a schema without references and null, and whether null is allowed."""
-    if "$ref" in raw:
-        return {**defs[raw["$ref"].rpartition("/")[2]], **raw}, False
-    kinds = raw.get("anyOf", [raw])
-    rest = [kind for kind in kinds if kind.get("type") != "null"]
-    one = dict(rest[0]) if rest else {}
-    if "$ref" in one:
-        one = dict(defs[one["$ref"].rpartition("/")[2]])
-    return {**one, **{key: raw[key] for key in raw if key != "anyOf"}}, len(rest) < len(kinds)
-
-
-def _field(pointer: str, schema: Schema, base: str, nullable: bool, required: bool) -> Field:
-    kind, choices = _kind(schema), [(str(one), _label(one)) for one in schema.get("enum", ())]
-    default = schema.get("default")
-    return Field(
-        pointer=pointer,
-        title=schema.get("title", pointer.rpartition("/")[2]),
-        kind=kind,
-        help=schema.get("description", ""),
-        required=required,
-        nullable=nullable,
-        default=default,
-        choices=[(YES, "Yes"), (NO, "No")] if kind == "yesno" else choices,
-        shown_when={
-            f"{base}/{other}": values for other, values in schema.get("shownWhen", {}).items()
-        },
-        value=shown(default),
-        whole=schema.get("type") != "number",
-        longest=schema.get("maxLength"),
-        more=bool(schema.get("more")),
-    )
-
-
-def _label(value: object) -> str:
-    return _WORDS.get(str(value), str(value).replace("_", " ").capitalize())
-
-
-def _kind(schema: Schema) -> str:
-    if schema.get("type") == "boolean":
-        return "yesno"
-    if "enum" in schema:
-        return "select"
-    if schema.get("format") == "password":
-        return "password"
-    if schema.get("type") in {"integer", "number"}:
-        return "number"
-    if schema.get("type") == "array":
-        return "list"
-    return "textarea" if schema.get("maxLength", 0) > _LONG else "text"
 
 
 def quoted(name: str) -> str:

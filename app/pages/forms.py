@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from app.errors import Conflict, Fault, Invalid, Stale
-from app.pages import fields, slots
+from app.pages import derived, rows, slots
 from app.pages.fields import Field
 
 Typed = Mapping[str, str]
@@ -49,7 +49,7 @@ class Form:
         `shown` adds to the shape's own conditions: pointer → {pointer: values that show it}.
         `extra` are fields that only the form has; what reads the form takes them out.
         """
-        found = [*extra, *fields.derive(shape, base)]
+        found = [*extra, *derived.derive(shape, base)]
         conditions = dict(shown or {})
         for one in found:
             conditions.setdefault(one.pointer, one.shown_when)
@@ -83,11 +83,13 @@ class Form:
 
     def with_values(self, document: Mapping[str, Any], base: str = "") -> Form:
         """Return the form filled with `document`; what it leaves out keeps its default."""
-        return Form({p: one.filled(document, base) for p, one in self.fields.items()}, self.others)
+        return Form(
+            {p: rows.filled(one, document, base) for p, one in self.fields.items()}, self.others
+        )
 
     def with_typed(self, typed: Typed) -> Form:
         """Return the form with what was typed, right or wrong; secrets are never shown again."""
-        return Form({p: one.typed(typed) for p, one in self.fields.items()}, self.others)
+        return Form({p: rows.typed(one, typed) for p, one in self.fields.items()}, self.others)
 
     def with_faults(self, faults: Iterable[Fault]) -> Form:
         """Return the form with each fault at its field, the rest in `others`."""
@@ -99,9 +101,11 @@ class Form:
                 others.append(sentence(f"{named} {fault.message}".strip()))
             elif marked[pointer].error is None:
                 one = marked[pointer]
+                place = fault.pointer.removeprefix(pointer).strip("/").split("/")[0]
+                where = f" (row {int(place) + 1})" if one.columns and place.isdigit() else ""
                 empty = one.required and one.kind == "text" and not one.value.strip()
                 said = "is required" if empty else fault.message
-                marked[pointer] = replace(one, error=sentence(f"{one.title} {said}"))
+                marked[pointer] = replace(one, error=sentence(f"{one.title}{where} {said}"))
         return Form(marked, tuple(others))
 
     @property
@@ -120,11 +124,15 @@ class Form:
         for one in self:
             if one.hidden(self.fields, typed):
                 continue
-            given, value = one.read(typed)
+            given, value = rows.read(one, typed)
             if given:
                 _put(document, one.pointer, value)
             elif merging and one.emptied(typed):
                 _put(document, one.pointer, None)
+        for group in dict.fromkeys(one.group for one in self if one.group):
+            needed = [one.pointer for one in self if one.group == group and one.needed]
+            if all(_at(document, pointer) in (None, "") for pointer in needed):
+                _put(document, group, None)
         return document
 
 
@@ -173,6 +181,13 @@ def _put(document: dict[str, Any], pointer: str, value: Any) -> None:
     for parent in parents:
         document = document.setdefault(parent, {})
     document[last] = value
+
+
+def _at(document: Mapping[str, Any], pointer: str) -> Any:
+    found: Any = document
+    for part in pointer.strip("/").split("/"):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def _nearest(marked: Mapping[str, Field], pointer: str) -> str | None:

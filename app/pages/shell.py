@@ -11,7 +11,9 @@ from flask import Flask, request
 from flask_admin import Admin
 
 from app.clock import utc_now
+from app.domain.event_kinds import Row
 from app.domain.people import Role
+from app.domain.routing import TITLES
 from app.pages import tests, times
 from app.pages.access import API, maybe_visitor
 from app.pages.lists import counted
@@ -34,7 +36,9 @@ class Place:
 def bind(app: Flask, admin: Admin) -> None:
     """Give every template what the shell shows; `admin` holds the screens."""
     app.context_processor(partial(_context, admin))
-    app.jinja_env.globals.update(length=times.length, counted=counted, test_shown=tests.shown)
+    app.jinja_env.globals.update(
+        length=times.length, counted=counted, test_shown=tests.shown, row_title=row_title
+    )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 
@@ -83,3 +87,8 @@ def _views(admin: Admin) -> Iterator[Screen]:
 
 def _is_here(path: str) -> bool:
     return request.path == path if path == "/" else request.path.startswith(path)
+
+
+def row_title(row: str) -> str:
+    """Return a row of the routing matrix as people know it."""
+    return TITLES[Row(row)]
