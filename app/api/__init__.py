@@ -14,6 +14,7 @@ MODULES = (
     "bulk",
     "checking",
     "docs",
+    "events",
     "health",
     "integrations",
     "jobs",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from flask import Request
@@ -21,9 +22,23 @@ from app.shapes import faults, unstorable
 MAX_BODY = 8 * 1024 * 1024
 JSON = ("application/json",)
 PATCH = ("application/merge-patch+json", "application/json")
+NDJSON = "application/x-ndjson"
 S = TypeVar("S", bound=BaseModel)
 
 _TOO_LARGE = "The body is larger than 8 MiB (8,388,608 bytes)."
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A body as it came; `lines`: it is NDJSON."""
+
+    data: bytes
+    lines: bool
+
+
+def raw(request: Request, types: tuple[str, ...]) -> Raw:
+    """Return a body of one of `types` that nobody has looked at; raises Refused."""
+    return Raw(read(request, types), request.mimetype == NDJSON)
 
 
 def read(request: Request, types: tuple[str, ...]) -> bytes:
@@ -57,9 +72,16 @@ def parse(shape: type[S], raw: bytes) -> S:
     try:
         return shape.model_validate_json(raw)
     except ValidationError as error:
-        if error.errors(include_url=False)[0]["type"] == "json_invalid":
-            _refuse_malformed(raw, error)
+        if is_malformed(error):
+            refuse_malformed(raw, error)
         raise Invalid(faults(error)) from error
+
+
+def is_malformed(error: ValidationError) -> bool:
+    """Whether the body is no JSON at all."""
+    if error.error_count() > 1:
+        return False
+    return error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid"
 
 
 def decode(raw: bytes) -> Any:
@@ -73,7 +95,7 @@ def decode(raw: bytes) -> Any:
     return value
 
 
-def _refuse_malformed(raw: bytes, error: ValidationError) -> NoReturn:
+def refuse_malformed(raw: bytes, error: ValidationError) -> NoReturn:
     """Name the field of a lone surrogate, which pydantic calls malformed; else the place."""
     decode(raw)
     place = error.errors(include_url=False)[0].get("ctx", {}).get("error", "")

@@ -8,7 +8,8 @@ What a view takes is read from its signature: the parts of its path by name (`id
 other a text), `query` (a Query), and one of
 - `body`: a Shape, validated straight from the bytes; `Shape | None` where it may be left out,
 - `document`: decoded JSON that a service validates as `shape`,
-- `patch`: a merge patch (RFC 7396) as decoded JSON, for a service that applies it to `shape`.
+- `patch`: a merge patch (RFC 7396) as decoded JSON, for a service that applies it to `shape`,
+- `raw`: a Raw of one of `types`, which the view reads as `shape`.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class Endpoint:
     shape: type[BaseModel] | None
     media_type: str
     headers: Mapping[str, str]
+    types: tuple[str, ...]
     takes: Mapping[str, Any]
 
     @property
@@ -137,6 +139,7 @@ def endpoint(  # noqa: PLR0913 - one declaration, all by keyword
     shape: type[BaseModel] | None = None,
     media_type: str = "application/json",
     headers: Mapping[str, str] | None = None,
+    types: tuple[str, ...] = (),
 ) -> Callable[[V], V]:
     """Declare the decorated view as an endpoint; its docstring is its description.
 
@@ -159,6 +162,7 @@ def endpoint(  # noqa: PLR0913 - one declaration, all by keyword
                 shape=shape,
                 media_type=media_type,
                 headers=headers or {},
+                types=types,
                 takes=_taken(view),
             )
         )

@@ -17,7 +17,7 @@ from openapi_pydantic import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.api.bodies import JSON, PATCH
+from app.api.bodies import JSON, NDJSON, PATCH
 from app.api.endpoints import ENDPOINTS, Endpoint
 from app.api.problems import CONTENT_TYPE, Problem
 
@@ -35,6 +35,7 @@ _SOURCE = re.compile(r" \((?:spec|S[123]|\w+\.md)\b[^)]*\)")
 _ID = {"type": "string", "maxLength": 40}
 _PART = {"type": "string", "minLength": 1, "maxLength": 255}
 _HEADER = {"type": "string", "minLength": 1, "maxLength": 128}
+_LINES = {"type": "string", "description": "One object a line; blank lines are skipped."}
 _HEADERS = {
     401: {"WWW-Authenticate": {"schema": {"type": "string"}}},
     405: {"Allow": {"schema": {"type": "string"}}},
@@ -155,9 +156,10 @@ def _body(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any] | None:
         return None
     # A patch may leave out any field, so that its schema says no more than that.
     schema = _patch(endpoint.body) if endpoint.is_patch else schemas[endpoint.body, "validation"]
+    names = endpoint.types or (PATCH if endpoint.is_patch else JSON)
     return {
         "required": not endpoint.body_optional,
-        "content": {name: {"schema": schema} for name in (PATCH if endpoint.is_patch else JSON)},
+        "content": {name: {"schema": _LINES if name == NDJSON else schema} for name in names},
     }
 
 

@@ -80,8 +80,8 @@ def _submit(call: Call, key: str, body: FailureBody | ActivityBody) -> Reply:
     limit = call.caller.integration_key
     if limit not in (None, key):
         raise Forbidden(f"This API key may report for the integration {limit} only.")
-    client_id = _client_id(call.headers.get(HEADER), body.id)
-    report = Report(call.caller.id, client_id, key, body, utc_now(), may_create=limit is None)
+    given = client_id(call.headers.get(HEADER), body.id)
+    report = Report(call.caller.id, given, key, body, utc_now(), may_create=limit is None)
     try:
         return Reply(intake.submit(call.site, report).document)
     except NotFound as error:
@@ -90,7 +90,7 @@ def _submit(call: Call, key: str, body: FailureBody | ActivityBody) -> Reply:
         raise Forbidden("This API key may not make its integration; make it first.") from error
 
 
-def _client_id(header: str | None, field: str | None) -> str | None:
+def client_id(header: str | None, field: str | None) -> str | None:
     """Return the idempotency key of header or body; raises Invalid where they differ."""
     if header is None:
         return field

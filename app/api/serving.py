@@ -97,6 +97,8 @@ class _View:
             return lambda got: ("patch", bodies.decode(bodies.read(got, bodies.PATCH)))
         if "document" in takes:
             return lambda got: ("document", bodies.decode(bodies.read(got, bodies.JSON)))
+        if "raw" in takes:
+            return lambda got: ("raw", bodies.raw(got, self._declared.types))
         if "body" not in takes or shape is None:
             return None
         if self._declared.body_optional:

@@ -51,10 +51,11 @@ def prepare(report: Report) -> Prepared:
     """Hash the body and compress the trace, outside of the transaction."""
     fingerprint = report.fingerprint() if report.client_id is not None else b""
     trace = report.body.trace if isinstance(report.body, FailureBody) else None
-    return Prepared(report, fingerprint, _compress(trace) if trace else None)
+    return Prepared(report, fingerprint, compress(trace) if trace else None)
 
 
-def _compress(trace: str) -> TraceRow:
+def compress(trace: str) -> TraceRow:
+    """Return a trace as it is stored, with its hash."""
     raw = trace.encode("utf-8", "surrogatepass")
     digest = hashlib.sha256(raw).digest()
     return TraceRow(digest, zlib.compress(raw, 1), len(raw), len(trace.splitlines()))
