@@ -14,7 +14,8 @@ from tests.api.helpers import faults, is_problem
 
 SHAPE = set(
     "id kind system lane state reason confirmed overdue subject createdAt dueAt expiresAt "
-    "finishedAt attemptCount retriesUsed parent events failures itemCount recipients".split()
+    "finishedAt attemptCount retriesUsed retriesOf nextRetry parent events failures itemCount "
+    "recipients".split()
 )
 
 
@@ -54,6 +55,8 @@ def test_a_waiting_mail_is_read_in_the_documented_shape(
         "finishedAt": None,
         "attemptCount": 0,
         "retriesUsed": 0,
+        "retriesOf": None,
+        "nextRetry": None,
         "parent": "4",
         "events": [],
         "failures": [],

@@ -36,14 +36,14 @@ from app.services.reading import attempts
 from app.services.reading.attempts import AttemptDocument
 from app.services.reading.decisions import Decision, registered
 from app.services.reading.recipients import Recipient, recipients_of
+from app.services.reading.retries import Retries, retries_of
 from app.services.reading.selecting import equalities, integration_id, newest_first, system_id
 
 MOST_ITEMS = 100
 CAP, AT_ONCE = 10_000, 1_000
 MAIL = "smtp"
 _SAME = (
-    "id kind state reason confirmed subject created_at due_at finished_at attempt_count "
-    "retries_used item_count"
+    "id kind state reason confirmed subject created_at finished_at attempt_count item_count"
 ).split()
 
 
@@ -62,7 +62,10 @@ class DeliveryQuery(PageQuery):
 
 
 class DeliveryDocument(Document):
-    """One notification to one system; `dueAt` null: it goes with the next dispatch pass."""
+    """One notification to one system.
+
+    `dueAt` null: it goes with the next dispatch pass, or, stored, with the next success.
+    """
 
     id: IdText
     kind: DeliveryKind
@@ -78,7 +81,14 @@ class DeliveryDocument(Document):
     expires_at: datetime | None = Field(description="Null for mail, which has no end.")
     finished_at: datetime | None
     attempt_count: int
-    retries_used: int
+    retries_used: int = Field(
+        description="Timed retries, also those in which another one was sent for it. Of what is "
+        "final: those in which it was sent itself."
+    )
+    retries_of: int | None = Field(
+        description="How many its retry policy has; null: without a number, or mail."
+    )
+    next_retry: int | None = Field(description="The number of the retry that is due at dueAt.")
     parent: IdText | None
     events: list[IdText] = Field(description="The first 100.")
     failures: list[IdText] = Field(description="The latest 100.")
@@ -173,12 +183,17 @@ def _fields(
 ) -> list[dict[str, Any]]:
     told = _told(connection, [row.id for row in rows])
     people = recipients_of(connection, rows)
+    retries = retries_of(connection, rows)
     limit = timedelta(days=site.settings.pending_days)
-    return [_one(row, limit, told[row.id], people[row.id]) for row in rows]
+    return [_one(row, limit, told[row.id], people[row.id], retries[row.id]) for row in rows]
 
 
 def _one(
-    row: Any, limit: timedelta, told: Sequence[int], people: Sequence[Recipient]
+    row: Any,
+    limit: timedelta,
+    told: Sequence[int],
+    people: Sequence[Recipient],
+    retries: Retries,
 ) -> dict[str, Any]:
     mail, end = row.system_kind == MAIL, row.reported_at + limit
     waits = row.state not in FINAL_STATES
@@ -186,7 +201,11 @@ def _one(
         "system": row.system,
         "lane": row.lane_id,
         "overdue": mail and waits and end < utc_now(),
+        "due_at": retries.due_at,
         "expires_at": None if mail else end,
+        "retries_used": retries.used,
+        "retries_of": retries.most,
+        "next_retry": retries.next,
         "parent": row.parent_id,
         "events": [],
         "failures": told,

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from app.domain.kinds import DeliveryState, EndReason, Fail, RecipientState, Verdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.clock import utc_now
+from app.domain.kinds import (
+    DeliveryKind,
+    DeliveryState,
+    EndReason,
+    Fail,
+    RecipientState,
+    Verdict,
+)
 from app.services.reading.deliveries import DeliveryDocument
 
 WORDS = {
@@ -59,15 +70,44 @@ PEOPLE = {
 }
 
 
-def state(one: DeliveryDocument) -> str:
-    """Return where a delivery stands, with the reason of its end."""
+@dataclass(frozen=True)
+class Standing:
+    """Where a delivery stands, in the parts of "Retry 3 of 10 at 10:31".
+
+    `at` is to be shown in the reader's zone, after the word `before` it; None: there is no time.
+    """
+
+    text: str
+    before: str = ""
+    at: datetime | None = None
+
+
+def standing(one: DeliveryDocument) -> Standing:
+    """Return where a delivery stands: with the reason of its end, or what it waits for."""
     if one.state is DeliveryState.DELIVERED and one.confirmed:
-        return "Confirmed"
+        return Standing("Confirmed")
     if one.reason is not None:
-        return f"{WORDS[one.state]}: {REASONS[one.reason]}"
-    if one.state is DeliveryState.PENDING and one.due_at is None:
-        return "Waiting for the next run"
-    return WORDS[one.state]
+        return Standing(f"{WORDS[one.state]}: {REASONS[one.reason]}")
+    if one.state is DeliveryState.PENDING:
+        return _waiting(one)
+    return Standing(WORDS[one.state])
+
+
+def _waiting(one: DeliveryDocument) -> Standing:
+    if one.due_at is None:
+        return Standing("Waiting for the next run")
+    if one.next_retry is not None:
+        number = "" if one.retries_of is None else f" of {one.retries_of:,}"
+        return Standing(f"Retry {one.next_retry:,}{number}", "at", one.due_at)
+    # Nothing else that was never tried has a time ahead.
+    if one.kind is DeliveryKind.EVENT and not one.attempt_count and one.due_at > utc_now():
+        return Standing("Waiting for a batch", "until", one.due_at)
+    return Standing(WORDS[one.state])
+
+
+def state(one: DeliveryDocument) -> str:
+    """Return where a delivery stands, without the time that may belong to it."""
+    return standing(one).text
 
 
 def colour(one: DeliveryDocument) -> str:
