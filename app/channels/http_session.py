@@ -52,6 +52,8 @@ class HttpSession:
     ) -> None:
         self._request, self._timeout = request, timeout
         self._url, self._headers = str(request.url), dict(request.headers)
+        # requests prepared it without a body; http.client counts that of each message.
+        self._headers.pop("Content-Length", None)
         self._adapter = GuardedAdapter(dialler, where)
         self.place = place(str(request.url))
 
