@@ -1,4 +1,4 @@
-"""Events: reported one by one, as an array or as NDJSON, and answered once they are durable."""
+"""Events: reported one by one or many at once, answered once they are durable; and read."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from app.clock import utc_now
 from app.errors import Fault, Forbidden, Invalid
 from app.services import events
 from app.services.api_keys import Scope
-from app.services.documents import Document
+from app.services.documents import Document, Page
 from app.services.events.shapes import MOST_EVENTS, EventBody, EventReport
+from app.services.reading import events as reading
+from app.services.reading.decisions import Decision
+from app.services.reading.events import EventDocument, EventQuery, EventWithTrace
 
 TAG = "Events"
 _BODIES = Several(EventBody, MOST_EVENTS)
@@ -66,3 +69,25 @@ def _identified(given: EventBody | list[EventBody], header: str | None) -> list[
     if isinstance(given, list):
         raise Invalid([Fault(f"/{HEADER}", "must be left out: each event has its own id")])
     return [given.model_copy(update={"id": client_id(header, given.id)})]
+
+
+@endpoint("GET", "/events", scope=Scope.READ, tag=TAG, answers={200: Page[EventDocument]})
+def list_events(call: Call, query: EventQuery) -> Page[EventDocument]:
+    """The events of a filter, newest first.
+
+    With `code`, `status`, `outcome`, `q`, `since` or `until` a page looks at 20,000 events of the
+    other filters at most: it may then be short, or empty, and goes on with `next`.
+    """
+    return reading.page(call.site, query)
+
+
+@endpoint("GET", "/events/{id}", scope=Scope.READ, tag=TAG, answers={200: EventWithTrace})
+def read_event(call: Call, id: int) -> EventWithTrace:
+    """One event, with its trace."""
+    return reading.one(call.site, id)
+
+
+@endpoint("GET", "/events/{id}/decisions", scope=Scope.READ, tag=TAG, answers={200: Page[Decision]})
+def read_event_decisions(call: Call, id: int) -> Page[Decision]:
+    """Which systems the event went to, by which cell of the matrix, and which it did not go to."""
+    return reading.decided(call.site, id)

@@ -97,7 +97,7 @@ class EventBody(Shape):
     labels: Labels = Field(default={}, max_length=MOST_LABELS)
     trace: Trace | None = None
     link: Annotated[str, _Text(2_000, _link, 1)] | None = Field(
-        None, description="Address with https:// or http://."
+        None, description="Address of a page, by http or https."
     )
 
 
