@@ -19,6 +19,7 @@ WORDS = {
     JobKind.RESET_FAILURES: "Reset retry counts",
     JobKind.ACTIVATE: "Activate integrations",
     JobKind.INACTIVATE: "Inactivate integrations",
+    JobKind.SEND_AGAIN: "Send deliveries again",
 }
 COLOURS = {JobState.DONE: "green", JobState.FAILED: "red", JobState.RUNNING: "blue"}
 LISTING = Listing(

@@ -8,15 +8,17 @@ from pydantic import Field
 
 from app.api.endpoints import Call, Reply, endpoint
 from app.domain.kinds import RunCause
-from app.services import dispatch, failures, lanes, outbox, replays
+from app.services import dispatch, failures, lanes, outbox, replay_bulk, replays
 from app.services.api_keys import Scope
 from app.services.documents import Document, IdText
+from app.services.named import path_to
 from app.services.reading import deliveries as read_deliveries
 from app.services.reading import failures as read_failures
 from app.services.reading import lanes as read_lanes
 from app.services.reading.deliveries import DeliveryWithAttempts
 from app.services.reading.failures import FailureWithTrace
 from app.services.reading.lanes import LaneDocument
+from app.services.replay_bulk import ReplayManyBody
 from app.shapes import Shape, text
 
 OPERATE = Scope.OPERATE
@@ -38,6 +40,12 @@ class Replayed(Document):
     """The delivery that follows."""
 
     delivery: IdText
+
+
+class ReplaysQueued(Document):
+    """The job that sends them again."""
+
+    job_id: IdText | None = Field(description="Null: the filter finds none.")
 
 
 @endpoint("POST", "/dispatch-runs", scope=OPERATE, tag="Dispatch runs", answers={202: RunRequested})
@@ -85,6 +93,26 @@ def replay_delivery(call: Call, id: int, body: ReplayBody | None) -> Replayed:
     """
     system = None if body is None else body.system
     return Replayed(delivery=replays.replay(call.site, id, call.caller.actor, system))
+
+
+@endpoint(
+    "POST",
+    "/deliveries/replay",
+    scope=OPERATE,
+    tag="Deliveries",
+    answers={202: ReplaysQueued},
+)
+def replay_deliveries(call: Call, body: ReplayManyBody) -> Reply:
+    """Send many deliveries again, through the systems that they went through, as a job.
+
+    Those of a filter are the ones that it finds now. What cannot be sent again is skipped with its
+    reason, which the rows of the job tell. Up to 50 are done at once.
+    """
+    which = body.filter if body.deliveries is None else body.deliveries
+    assert which is not None  # noqa: S101 - the body has one of them
+    job_id = replay_bulk.many(call.site, call.caller.actor, which)
+    headers = {} if job_id is None else {"Location": path_to("/jobs", str(job_id))}
+    return Reply(ReplaysQueued(job_id=job_id), headers=headers)
 
 
 @endpoint("DELETE", "/failures/{id}", scope=OPERATE, tag="Failures", answers={204: None})

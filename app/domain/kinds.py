@@ -178,6 +178,7 @@ class JobKind(StrEnum):
     RESET_FAILURES = "reset failures"
     ACTIVATE = "activate"
     INACTIVATE = "inactivate"
+    SEND_AGAIN = "send again"
 
 
 class JobState(StrEnum):

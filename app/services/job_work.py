@@ -12,7 +12,7 @@ from sqlalchemy import and_
 from app.domain.kinds import JobKind
 from app.errors import StorageUnavailable
 from app.models import Job
-from app.services import activating, bulk, configuring, failure_bulk, jobs
+from app.services import activating, bulk, configuring, failure_bulk, jobs, replay_bulk
 from app.services.installation import Installation
 from app.services.job_steps import Work
 from app.services.jobs import Open
@@ -28,6 +28,7 @@ _WORK: Mapping[JobKind, Work] = {
     JobKind.RESET_FAILURES: failure_bulk.WORK,
     JobKind.ACTIVATE: activating.WORK,
     JobKind.INACTIVATE: activating.WORK,
+    JobKind.SEND_AGAIN: replay_bulk.WORK,
 }
 # A process does one job at a time; so one that it holds and does not do was left by an error.
 _ONE_JOB = Lock()

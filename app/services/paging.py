@@ -54,9 +54,11 @@ def _flag(value: Any) -> bool | None:
 def _id(value: Any) -> int | None:
     if value is None:
         return None
-    if not re.fullmatch(r"[0-9]{1,19}", value) or int(value) > MAX_ID:
+    # In a body it may be anything.
+    text_of = value if isinstance(value, str) else ""
+    if not re.fullmatch(r"[0-9]{1,19}", text_of) or int(text_of) > MAX_ID:
         raise fault("is not an id")
-    return int(value)
+    return int(text_of)
 
 
 def _moment(value: Any) -> Any:

@@ -39,6 +39,16 @@ class Retries:
     next: int | None
     due_at: datetime | None
 
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The fields of a delivery that say so."""
+        return {
+            "retries_used": self.used,
+            "retries_of": self.most,
+            "next_retry": self.next,
+            "due_at": self.due_at,
+        }
+
 
 def retries_of(connection: Connection, rows: Sequence[Any]) -> Mapping[int, Retries]:
     """Return where the deliveries of `rows` stand, which have all columns of their table."""
