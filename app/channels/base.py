@@ -92,8 +92,8 @@ class CheckStep:
 class Session(Protocol):
     """An open connection to a system, kept for many messages."""
 
-    def send(self, message: Outgoing) -> Receipt:
-        """Send one message within the system's time-out; raises ChannelError."""
+    def send(self, message: Any) -> Receipt:
+        """Send an Outgoing, or a Notice, within the system's time-out; raises ChannelError."""
 
     def close(self) -> None:
         """Leave politely, never raising."""

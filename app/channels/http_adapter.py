@@ -12,6 +12,7 @@ from requests.adapters import BaseAdapter
 from app import clock
 from app.channels.dialling import Dialler
 from app.channels.http_faults import failed
+from app.channels.http_socket import DeadlineSocket
 from app.channels.http_wire import Target, connected, wire_of
 
 MOST_BODY = 64 * 1024
@@ -38,7 +39,11 @@ class GuardedAdapter(BaseAdapter):
         try:
             connection = self._sent(request, deadline)
             sent = True
-            return self._answer(connection, connection.getresponse(), request)
+            wire, answer = wire_of(connection), connection.getresponse()
+            if wire.ended:
+                # http.client takes a head that was cut for a whole one.
+                raise http.client.RemoteDisconnected("the head of the answer was cut")
+            return self._answer(wire, answer, request)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise failed(str(request.url), error, sent=sent) from error
@@ -65,13 +70,11 @@ class GuardedAdapter(BaseAdapter):
 
     def _answer(
         self,
-        connection: http.client.HTTPConnection,
+        wire: DeadlineSocket,
         answer: http.client.HTTPResponse,
         request: requests.PreparedRequest,
     ) -> requests.Response:
-        if connection.sock is not None:
-            wire = wire_of(connection)
-            wire.deadline = min(wire.deadline, clock.monotonic() + BODY_SECONDS)
+        wire.deadline = min(wire.deadline, clock.monotonic() + BODY_SECONDS)
         response = requests.Response()
         response.status_code, response.url, response.request = answer.status, "", request
         response.headers.update({name.lower(): value for name, value in answer.getheaders()})
@@ -107,6 +110,7 @@ def _body(answer: http.client.HTTPResponse) -> tuple[bytes, bool]:
     """Return at most 64 KiB of the body, and whether that was all: the status counts anyway."""
     try:
         body = answer.read(MOST_BODY)
-        return body, answer.isclosed() or not answer.read(1)
+        # What a shorter body than was announced leaves is no error to http.client.
+        return body, not answer.length and (answer.isclosed() or not answer.read(1))
     except (OSError, http.client.HTTPException, ValueError):
         return b"", False

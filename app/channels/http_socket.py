@@ -17,6 +17,8 @@ class DeadlineSocket:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock, self.deadline = sock, 0.0
+        # Whether the other side has said that it sends no more.
+        self.ended = False
         self._unsent: list[bytes] = []
 
     def in_time(self, longest: float | None = None) -> socket.socket:
@@ -63,4 +65,6 @@ class Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read what there is."""
-        return self._wire.in_time(READ_SECONDS).recv_into(buffer)
+        count = self._wire.in_time(READ_SECONDS).recv_into(buffer)
+        self._wire.ended = self._wire.ended or not count
+        return count
