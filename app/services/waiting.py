@@ -33,11 +33,13 @@ def everywhere(connection: Connection) -> Waiting:
     return _waiting(connection.execute(found).one())
 
 
-def in_lanes(connection: Connection, lane_ids: Sequence[int]) -> Mapping[int, Waiting]:
-    """Return what waits in each of the lanes in which anything does."""
+def in_lanes(
+    connection: Connection, lane_ids: Sequence[int], *which: ColumnElement[bool]
+) -> Mapping[int, Waiting]:
+    """Return what waits in each of the lanes in which anything does; of it, only `which`."""
     lane = Delivery.lane_id
     parts = [
-        _counted(state, stored, lane).where(lane.in_(lane_ids)).group_by(lane)
+        _counted(state, stored, lane).where(lane.in_(lane_ids), *which).group_by(lane)
         for state, stored in _STATES
     ]
     rows = connection.execute(_summed(parts, "lane_id")).all() if lane_ids else ()

@@ -7,15 +7,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.event import listen, remove
 
 from app.clock import utc_now
 from app.domain.kinds import LaneState
-from app.models import Lane, LaneEntry
+from app.models import Failure, Lane, LaneEntry
 from app.services import health, metrics, pass_work, waiting
 from app.services.installation import Installation
-from app.services.reading import attention, lanes, overview
+from app.services.reading import attention, failures, lanes, overview
+from app.services.reading.failure_filter import FailureQuery
 from app.services.reading.lanes import LaneQuery
 from app.services.waiting import Waiting
 from app.shapes import parse
@@ -78,6 +79,18 @@ def test_metrics_count_lanes_of_http_systems(site: Installation) -> None:
 def test_the_overview_counts_what_waits_in_every_lane(site: Installation) -> None:
     one_of_each(site, *hook(site))
     assert overview.figures(site, utc_now()).waiting == 3
+
+
+def test_an_other_error_of_a_route_counts_what_waits_in_its_lane(site: Installation) -> None:
+    system, lane = hook(site)
+    nodes = rows.lane(site, system, row="nodes", **BOUNDED)
+    one_of_each(site, system, lane)
+    event(site, system, nodes, "pending")
+    rows.other_error(site, system, None)
+    with site.store.writing() as connection:
+        connection.execute(update(Failure).values(row="metrics"))
+    (error,) = failures.page(site, parse(FailureQuery, {})).items
+    assert (error.system, error.row, error.waiting) == ("Hook", "metrics", 3)
 
 
 def told(site: Installation) -> list[attention.Item]:
@@ -170,6 +183,7 @@ def test_nothing_reads_the_whole_table_to_see_what_waits(site: Installation) -> 
     one_of_each(site, system, lane)
     mail = rows.system(site)
     rows.lane(site, mail, state="retrying")
+    rows.other_error(site, system, None)
 
     def work() -> None:
         overview.figures(site, utc_now())
@@ -177,6 +191,7 @@ def test_nothing_reads_the_whole_table_to_see_what_waits(site: Installation) -> 
         metrics.text(site)
         health.readiness(site)
         lanes.page(site, parse(LaneQuery, {}))
+        failures.page(site, parse(FailureQuery, {}))
         pass_work.work(site)
 
     queries = _asked(site, work)

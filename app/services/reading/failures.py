@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, func, select
 
 from app.domain.kinds import Direction, ErrorType, FailureState, Kind
 from app.errors import NotFound
-from app.models import IS_OPEN, Delivery, Failure, Integration, Registration, System, Trace
+from app.models import IS_OPEN, Delivery, Failure, Integration, Lane, Registration, System, Trace
+from app.services import waiting
 from app.services.documents import Document, IdText, Page
 from app.services.installation import Installation
 from app.services.paging import Count, Part, page_of
@@ -62,7 +63,7 @@ class FailureDocument(Document):
     system: str | None = Field(description="Other errors: the system that does not send.")
     row: str | None = Field(description="Other errors: the row of the matrix, null for mail.")
     reason: str | None = Field(description="Other errors: why it does not send.")
-    waiting: int = Field(description="Other errors: what waits for that system and integration.")
+    waiting: int = Field(description="Other errors: what waits for it there.")
     has_trace: bool
 
 
@@ -84,8 +85,8 @@ def documents(connection: Connection, ids: Sequence[int]) -> list[FailureDocumen
     """Return the failures of `ids`, in their order."""
     query = _selected().where(among(connection, Failure.id, ids))
     rows = {row.id: row for row in connection.execute(query)}
-    waiting = _waiting(connection, list(rows.values()))
-    return [FailureDocument(**_fields(rows[one], waiting)) for one in ids if one in rows]
+    left = _waiting(connection, list(rows.values()))
+    return [FailureDocument(**_fields(rows[one], left)) for one in ids if one in rows]
 
 
 def count(site: Installation, wanted: FailureQuery, cap: int = CAP) -> Count:
@@ -134,8 +135,8 @@ def one(site: Installation, failure_id: int) -> FailureWithTrace:
         row = connection.execute(query).first()
         if row is None:
             raise missing(failure_id)
-        waiting = _waiting(connection, [row])
-    return FailureWithTrace(**_fields(row, waiting), trace=unpacked(row.body))
+        left = _waiting(connection, [row])
+    return FailureWithTrace(**_fields(row, left), trace=unpacked(row.body))
 
 
 def decided(site: Installation, failure_id: int) -> Page[Decision]:
@@ -182,34 +183,46 @@ def _selected(*more: Any) -> Select[Any]:
     )
 
 
-Waiting = Mapping[tuple[int | None, int], int]
+# An integration, a system, and a row of the matrix.
+_Where = tuple[int | None, int, str | None]
+_Left = Mapping[_Where, int]
 
 
-def _waiting(connection: Connection, rows: Sequence[Any]) -> Waiting:
-    """Return what waits by integration and system, for the other errors of a page."""
+def _waiting(connection: Connection, rows: Sequence[Any]) -> _Left:
+    """Return what waits for the other errors of a page: of an integration, or of a lane."""
     others = [row for row in rows if row.error_type is ErrorType.OTHER]
-    if not others:
-        return {}
-    those = {row.integration_id for row in others}
-    whose: ColumnElement[bool] = Delivery.integration_id.in_(those - {None})
-    if None in those:
-        whose = or_(whose, Delivery.integration_id.is_(None))
+    named = {row.integration_id for row in others} - {None}
     query = (
         select(Delivery.integration_id, Delivery.system_id, func.count())
-        .where(IS_OPEN, whose)
+        .where(IS_OPEN, Delivery.integration_id.in_(named))
         .group_by(Delivery.integration_id, Delivery.system_id)
     )
-    return {(key[0], key[1]): key[2] for key in connection.execute(query)}
+    found: dict[_Where, int] = {}
+    if named:
+        found = {(key[0], key[1], None): key[2] for key in connection.execute(query)}
+    beside = {row.system_id for row in others if row.integration_id is None} - {None}
+    return {**found, **_in_lanes(connection, beside)} if beside else found
 
 
-def _fields(row: Any, waiting: Waiting) -> dict[str, Any]:
+def _in_lanes(connection: Connection, systems: set[int]) -> _Left:
+    """Return what waits in the lanes of the systems and tells of no integration."""
+    columns = (Lane.id, Lane.system_id, Lane.row)
+    lanes = connection.execute(select(*columns).where(Lane.system_id.in_(systems))).all()
+    beside = Delivery.integration_id.is_(None)
+    left = waiting.in_lanes(connection, [lane.id for lane in lanes], beside)
+    return {
+        (None, lane.system_id, lane.row): left[lane.id].count for lane in lanes if lane.id in left
+    }
+
+
+def _fields(row: Any, left: _Left) -> dict[str, Any]:
     sent = row.notified_at is not None and row.notified_delivery_id is not None
     told = Notified(at=row.notified_at, delivery=row.notified_delivery_id) if sent else None
     return {name: getattr(row, name) for name in _SAME} | {
         "integration": row.integration,
         "notified": told,
         "system": row.system,
-        "row": None,
-        "waiting": waiting.get((row.integration_id, row.system_id), 0) if row.system_id else 0,
+        "row": row.row,
+        "waiting": left.get((row.integration_id, row.system_id, row.row), 0),
         "has_trace": row.trace_hash is not None,
     }
