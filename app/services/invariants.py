@@ -21,6 +21,7 @@ from app.models import (
     System,
     Trace,
 )
+from app.services.event_invariants import event_rules
 from app.services.installation import Installation
 
 MOST_NAMED = 10
@@ -51,13 +52,16 @@ def check(site: Installation) -> list[Violation]:
 
 
 def _rules() -> dict[str, Select[int]]:
-    return _delivery_rules() | _attempt_rules() | _failure_rules() | _standing_rules()
+    return (
+        _delivery_rules() | event_rules() | _attempt_rules() | _failure_rules() | _standing_rules()
+    )
 
 
 def _delivery_rules() -> dict[str, Select[int]]:
     recipient = DeliveryRecipient
     mine = recipient.delivery_id == Delivery.id
     final = Delivery.state.in_(FINAL_STATES)
+    by_mail = exists().where(System.id == Delivery.system_id, System.kind == "smtp")
     items = (
         select(func.count())
         .where(DeliveryItem.delivery_id == Delivery.id)
@@ -70,6 +74,7 @@ def _delivery_rules() -> dict[str, Select[int]]:
         ),
         "a delivered mail was accepted for somebody": select(Delivery.id).where(
             Delivery.state == DeliveryState.DELIVERED,
+            by_mail,
             ~exists().where(mine, recipient.state == RecipientState.ACCEPTED),
         ),
         "a delivered mail waits for nobody": select(Delivery.id).where(
@@ -86,7 +91,7 @@ def _delivery_rules() -> dict[str, Select[int]]:
         ),
         # What was told and deleted since stays counted: that is how many the mail told.
         "an open delivery tells what it counts": select(Delivery.id).where(
-            ~final, Delivery.item_count != items
+            ~final, Delivery.kind != DeliveryKind.EVENT, Delivery.item_count != items
         ),
         "an open delivery stands in a lane of its system": select(Delivery.id).where(
             ~final,

@@ -1,4 +1,4 @@
-"""What is old of deliveries, and the traces that no failure has any more."""
+"""What is old of deliveries, and the traces that nothing has any more."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from app.domain.kinds import FINAL_STATES
 from app.models import (
     Attempt,
     Delivery,
+    DeliveryEvent,
     DeliveryItem,
     DeliveryRecipient,
+    Event,
     Failure,
     Trace,
 )
@@ -23,6 +25,10 @@ from app.services.housekeeping.walking import by_id, stretch
 
 # A trace may be stored before its failure is; it is not looked for that early.
 TRACE_AGE = timedelta(days=1)
+_ORPHAN = and_(
+    ~exists().where(Failure.trace_hash == Trace.hash),
+    ~exists().where(Event.trace_hash == Trace.hash),
+)
 
 
 @dataclass(frozen=True)
@@ -49,35 +55,31 @@ class Deliveries:
         table = Delivery.__table__
         old = table.delete().where(table.c.id.in_(keys), self._old()).returning(table.c.id)
         gone = connection.scalars(old).all()
-        for model in (DeliveryItem, DeliveryRecipient, Attempt):
+        for model in (DeliveryItem, DeliveryEvent, DeliveryRecipient, Attempt):
             connection.execute(delete(model).where(model.delivery_id.in_(gone)))
         return len(gone)
 
 
 @dataclass(frozen=True)
 class Traces:
-    """Traces that no failure has any more."""
+    """Traces that no failure and no event has any more."""
 
     now: datetime
     name: str = "traces"
 
     def _old(self) -> ColumnElement[bool]:
-        return and_(
-            Trace.created_at < self.now - TRACE_AGE,
-            ~exists().where(Failure.trace_hash == Trace.hash),
-        )
+        return and_(Trace.created_at < self.now - TRACE_AGE, _ORPHAN)
 
     def find(self, connection: Connection, after: Any) -> Found:
         """Walk the primary key; the rows themselves, which may be large, are not read."""
         part, last = stretch(connection, (Trace.hash,), after)
-        orphan = ~exists().where(Failure.trace_hash == Trace.hash)
-        return Found(connection.scalars(select(Trace.hash).where(part, orphan)).all(), last)
+        return Found(connection.scalars(select(Trace.hash).where(part, _ORPHAN)).all(), last)
 
     def delete(self, connection: Connection, keys: Sequence[bytes]) -> int:
         """Delete; on PostgreSQL only what intake does not use again at this moment.
 
         Intake locks a trace that it uses (services/traces.py), so that under our own lock the
-        failure that has it can be seen.
+        failure or event that has it can be seen.
         """
         if connection.dialect.name != "sqlite":
             free = select(Trace.hash).where(Trace.hash.in_(keys), self._old())

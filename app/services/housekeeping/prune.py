@@ -11,6 +11,7 @@ from threading import Lock
 from app import clock
 from app.services import timekeeping
 from app.services.housekeeping import mail, others, texts, turns
+from app.services.housekeeping.events import Events
 from app.services.housekeeping.failures import BusyFailures, Failures
 from app.services.housekeeping.steps import Rule, delete_by
 from app.services.installation import Installation
@@ -82,6 +83,7 @@ def _rules(site: Installation) -> list[Rule]:
     return [
         mail.Deliveries(limit, now),
         Failures(limit),
+        Events(limit, now),
         others.answers(now - timedelta(days=ANSWER_DAYS)),
         others.cycles(limit),
         others.hours(limit),

@@ -23,6 +23,7 @@ from app.domain.event_kinds import EventOutcome, EventStatus, Severity, Source
 from app.models import Event
 from app.services import search
 from app.services.paging import (
+    MAX_ID,
     Cursor,
     MomentFilter,
     PageQuery,
@@ -38,7 +39,7 @@ MOST_WALKED = 20_000
 # Ids are given a moment after the time was taken.
 SLACK = timedelta(seconds=10)
 SEARCHED = ("title", "description", "node")
-_NEWEST = Cursor((2**63 - 1,))
+_NEWEST = Cursor((MAX_ID,))
 Conditions = Sequence[ColumnElement[bool]]
 
 
@@ -84,11 +85,11 @@ def part(connection: Connection, wanted: EventQuery, columns: Sequence[Any]) -> 
     """
     start = read_cursor(wanted.cursor, 1) or _NEWEST
     branches, asked = _branches(wanted), _asked(wanted)
-    bounds = [_behind(start), *_bounds(connection, wanted)]
-    end = _end(connection, branches, bounds, start) if asked else None
+    low, high = _bounds(connection, wanted, start)
+    end = _end(connection, branches, _between(low, high), start) if asked else None
     if end is not None:
-        bounds.append(Event.id >= end if not start.newer else Event.id <= end)
-    ids = _walk(branches, [*bounds, *asked], start, wanted.limit + 1)
+        low, high = (low, end) if start.newer else (end, high)
+    ids = _walk(branches, [*_between(low, high), *asked], start, wanted.limit + 1)
     query = select(*columns).where(Event.id.in_(select(ids.subquery().c.id)))
     rows = connection.execute(query.order_by(_order(start))).all()
     found: Part[Any] = cut(rows, wanted, lambda row: (row.id,))
@@ -142,20 +143,27 @@ def _contains(typed: str) -> ColumnElement[bool]:
     return and_(search.contains(quoted(typed)[1:-1], [Event.document]), exact)
 
 
-def _bounds(connection: Connection, wanted: EventQuery) -> list[ColumnElement[bool]]:
-    """Return between which ids the times of a filter lie, about."""
-    bounds = []
+def _bounds(connection: Connection, wanted: EventQuery, start: Cursor) -> tuple[int, int]:
+    """Return the first and the last id that may be meant: behind the cursor, and about in time."""
+    key = start.keys[0]
+    low, high = (key + 1, MAX_ID) if start.newer else (1, key - 1)
     if wanted.since is not None:
-        bounds.append(Event.id >= _id_at(connection, wanted.since, -SLACK))
+        low = max(low, _id_at(connection, wanted.since, -SLACK))
     if wanted.until is not None:
-        bounds.append(Event.id <= _id_at(connection, wanted.until, SLACK))
-    return bounds
+        high = min(high, _id_at(connection, wanted.until, SLACK))
+    return low, high
+
+
+def _between(low: int, high: int) -> Conditions:
+    # One bound on each side, as SQLite seeks by one of them and asks the others of each row.
+    return [Event.id >= low, Event.id <= high]
 
 
 def _id_at(connection: Connection, moment: datetime, slack: timedelta) -> int:
     """Return the first id from `moment` on; what a clock of the future left behind is passed by."""
-    low, high = connection.execute(select(func.min(Event.id), func.max(Event.id))).one()
-    low, high, now = low or 1, (high or 0) + 1, utc_now() + SLACK
+    first, last = select(func.min(Event.id)), select(func.max(Event.id))
+    low, high = connection.scalar(first) or 1, (connection.scalar(last) or 0) + 1
+    now = utc_now() + SLACK
     place = select(Event.id, Event.received_at).order_by(Event.id).limit(1)
     while low < high:
         middle = (low + high) // 2
@@ -166,10 +174,6 @@ def _id_at(connection: Connection, moment: datetime, slack: timedelta) -> int:
         else:
             high = middle
     return low
-
-
-def _behind(start: Cursor) -> ColumnElement[bool]:
-    return Event.id > start.keys[0] if start.newer else Event.id < start.keys[0]
 
 
 def _order(start: Cursor) -> Any:
