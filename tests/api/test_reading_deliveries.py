@@ -163,8 +163,8 @@ def test_a_wrong_filter_is_named(client: FlaskClient) -> None:
         ("lane", "9" * 19),
         ("failure", "-1"),
         ("since", ""),
-        ("event", "1"),
-        ("source", "metrics"),
+        ("event", "x"),
+        ("source", "nowhere"),
     ):
         answer = client.get("/api/v1/deliveries", query_string={name: value})
         assert list(faults(answer)) == [f"/{name}"], (name, value)

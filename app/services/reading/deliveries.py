@@ -11,12 +11,12 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from app.clock import utc_now
+from app.domain.event_kinds import Source
 from app.domain.kinds import (
     FINAL_STATES,
     DeliveryKind,
     DeliveryState,
     EndReason,
-    Outcome,
 )
 from app.errors import NotFound
 from app.models import Delivery, DeliveryItem, Integration, System
@@ -32,19 +32,17 @@ from app.services.paging import (
     cut,
     page_of,
 )
-from app.services.reading import attempts
+from app.services.reading import attempts, delivery_events
 from app.services.reading.attempts import AttemptDocument
-from app.services.reading.decisions import Decision, registered
+from app.services.reading.decisions import Decision
 from app.services.reading.recipients import Recipient, recipients_of
-from app.services.reading.retries import Retries, retries_of
+from app.services.reading.retries import retries_of
 from app.services.reading.selecting import equalities, integration_id, newest_first, system_id
 
 MOST_ITEMS = 100
 CAP, AT_ONCE = 10_000, 1_000
 MAIL = "smtp"
-_SAME = (
-    "id kind state reason confirmed subject created_at finished_at attempt_count item_count"
-).split()
+_SAME = ("id kind state reason confirmed created_at finished_at attempt_count item_count").split()
 
 
 class DeliveryQuery(PageQuery):
@@ -57,6 +55,8 @@ class DeliveryQuery(PageQuery):
     lane: IdFilter = None
     integration: TextFilter | None = Field(None, description="Key of the integration.")
     failure: IdFilter = Field(None, description="Those that tell this failure.")
+    event: IdFilter = Field(None, description="Those that tell this event.")
+    source: Source | None = Field(None, description="Those that tell an event of it.")
     since: MomentFilter | None = Field(None, description="Made at this time or later.")
     until: MomentFilter | None = Field(None, description="Made before this time.")
 
@@ -119,6 +119,13 @@ def count(site: Installation, wanted: DeliveryQuery, cap: int = CAP) -> Count:
         return capped(connection.scalar(select(func.count()).select_from(part)) or 0, cap)
 
 
+def ids(site: Installation, wanted: DeliveryQuery) -> Sequence[int]:
+    """Return the ids of all deliveries of a filter but tests, oldest first."""
+    query = select(Delivery.id).where(*_conditions(wanted), Delivery.kind != DeliveryKind.TEST)
+    with site.store.reading() as connection:
+        return connection.scalars(query.order_by(Delivery.id)).all()
+
+
 def export(site: Installation, wanted: DeliveryQuery) -> Iterator[DeliveryDocument]:
     """Yield all deliveries of a filter, newest first, in short reads."""
     cursor: str | None = None
@@ -138,7 +145,8 @@ def one(site: Installation, delivery_id: int) -> DeliveryWithAttempts:
             raise NotFound(f"There is no delivery {delivery_id}.")
         fields = _fields(site, connection, [row])[0]
         tries = attempts.of(connection, delivery_id)
-    return DeliveryWithAttempts(**fields, attempts=tries, decisions=[_decision(row)])
+        decisions = [delivery_events.decision(connection, row)]
+    return DeliveryWithAttempts(**fields, attempts=tries, decisions=decisions)
 
 
 def _selected() -> Select[Any]:
@@ -171,6 +179,10 @@ def _conditions(wanted: DeliveryQuery) -> list[ColumnElement[bool]]:
         item = DeliveryItem
         telling = select(item.delivery_id).where(item.failure_id == wanted.failure)
         conditions.append(Delivery.id.in_(telling))
+    if wanted.event is not None:
+        conditions.append(delivery_events.telling(wanted.event))
+    if wanted.source is not None:
+        conditions.append(delivery_events.telling_of(wanted.source))
     if wanted.since is not None:
         conditions.append(Delivery.created_at >= wanted.since)
     if wanted.until is not None:
@@ -182,18 +194,18 @@ def _fields(
     site: Installation, connection: Connection, rows: Sequence[Any]
 ) -> list[dict[str, Any]]:
     told = _told(connection, [row.id for row in rows])
+    events = delivery_events.shown(connection, rows)
     people = recipients_of(connection, rows)
     retries = retries_of(connection, rows)
     limit = timedelta(days=site.settings.pending_days)
-    return [_one(row, limit, told[row.id], people[row.id], retries[row.id]) for row in rows]
+    return [
+        retries[row.id].shown | events[row.id] | _one(row, limit, told[row.id], people[row.id])
+        for row in rows
+    ]
 
 
 def _one(
-    row: Any,
-    limit: timedelta,
-    told: Sequence[int],
-    people: Sequence[Recipient],
-    retries: Retries,
+    row: Any, limit: timedelta, told: Sequence[int], people: Sequence[Recipient]
 ) -> dict[str, Any]:
     mail, end = row.system_kind == MAIL, row.reported_at + limit
     waits = row.state not in FINAL_STATES
@@ -201,13 +213,8 @@ def _one(
         "system": row.system,
         "lane": row.lane_id,
         "overdue": mail and waits and end < utc_now(),
-        "due_at": retries.due_at,
         "expires_at": None if mail else end,
-        "retries_used": retries.used,
-        "retries_of": retries.most,
-        "next_retry": retries.next,
         "parent": row.parent_id,
-        "events": [],
         "failures": told,
         "recipients": people,
     }
@@ -231,17 +238,3 @@ def _told(connection: Connection, ids: Sequence[int]) -> dict[int, list[int]]:
     for delivery_id, failure_id in connection.execute(query):
         told[delivery_id].append(failure_id)
     return told
-
-
-def _decision(row: Any) -> Decision:
-    """Return why this delivery was made, as it was decided then."""
-    return Decision(
-        at=row.created_at,
-        rule=registered(row.integration),
-        system=row.system,
-        outcome=Outcome.SEND,
-        reason=row.why,
-        text=row.why_text,
-        delivery=str(row.id),
-        history=[],
-    )
