@@ -17,7 +17,7 @@ from app.channels.notice import Notice
 from app.channels.policy import AddressPolicy
 from app.channels.webhook_fields import new_signing_secret
 from app.channels.webhook_options import WebhookOptions, WebhookSecrets
-from app.channels.webhook_payload import headers, payload, query
+from app.channels.webhook_payload import headers, payload, query, signers
 from app.clock import utc_now
 from app.secrets import Secret
 
@@ -62,14 +62,14 @@ class WebhookSession:
     def __init__(
         self, dialler: Dialler, options: WebhookOptions, secrets: Mapping[str, Secret]
     ) -> None:
-        self._options, self._secrets = options, secrets
+        self._options, self._signers = options, signers(secrets)
         request = prepared(options.url)
         self._http = HttpSession(dialler, _target(options), request, options.timeout)
 
     def send(self, message: Any) -> Receipt:
         """Post a Notice within the system's time-out; raises ChannelError."""
         body = payload(self._options, message)
-        made = headers(self._options, self._secrets, message, body, utc_now())
+        made = headers(self._options, self._signers, message, body, utc_now())
         return self._http.post(body, made, query(self._options, message))
 
     def close(self) -> None:

@@ -26,23 +26,26 @@ def payload(options: WebhookOptions, notice: Notice) -> bytes:
 
     Traces go along while the whole has at most 1 MiB; the last ones are left out first.
     """
-    values = _values(options, notice)
-    head = json.dumps(
-        {
-            "type": notice.type,
-            "timestamp": notice.at.isoformat().replace("+00:00", "Z"),
-            "subscriptionId": notice.subscription_id,
-            "attributes": [
-                {"key": one.key, "value": _filled(one.value, values)}
-                for one in options.attributes
-                if one.type == "Body"
-            ],
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
+    head = (
+        f'{{"type":"{notice.type}","timestamp":"{_moment(notice.at)}",'
+        f'"subscriptionId":"{notice.subscription_id}","attributes":{_attributes(options, notice)}'
     )
     events = ",".join(_events(notice.events, MOST_BODY - len(head.encode())))
-    return f'{head[:-1]},"events":[{events}]}}'.encode()
+    return f'{head},"events":[{events}]}}'.encode()
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def _attributes(options: WebhookOptions, notice: Notice) -> str:
+    """Return the Body attributes as JSON."""
+    told = [one for one in options.attributes if one.type == "Body"]
+    if not told:
+        return "[]"
+    values = _values(options, notice)
+    pairs = [{"key": one.key, "value": _filled(one.value, values)} for one in told]
+    return json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
 
 
 def _events(events: Sequence[EventPart], room: int) -> list[str]:
@@ -63,33 +66,31 @@ def _events(events: Sequence[EventPart], room: int) -> list[str]:
     return told
 
 
+def signers(secrets: Mapping[str, Secret]) -> list[Webhook]:
+    """Return what signs the messages: with the new secret, and with the old one in a rotation."""
+    names = ("signingSecret", "previousSigningSecret")
+    return [Webhook(secrets[name].reveal()) for name in names if secrets.get(name)]
+
+
 def headers(
     options: WebhookOptions,
-    secrets: Mapping[str, Secret],
+    signed_by: Sequence[Webhook],
     notice: Notice,
     body: bytes,
     now: datetime,
 ) -> dict[str, str]:
     """Return the headers of one attempt at `now`, signed over `body` by Standard Webhooks 1.0.0."""
-    values = _values(options, notice)
-    made = {
-        one.key: _NOT_IN_A_HEADER.sub("?", _filled(one.value, values))
-        for one in options.attributes
-        if one.type == "Header"
-    }
+    given = [one for one in options.attributes if one.type == "Header"]
+    values = _values(options, notice) if given else {}
+    made = {one.key: _NOT_IN_A_HEADER.sub("?", _filled(one.value, values)) for one in given}
     made |= {
         "Content-Type": "application/json",
         "webhook-id": notice.id,
         "webhook-timestamp": str(int(now.timestamp())),
     }
-    names = ("signingSecret", "previousSigningSecret")
-    signed = [
-        Webhook(secrets[name].reveal()).sign(notice.id, now, body.decode())
-        for name in names
-        if secrets.get(name)
-    ]
-    if signed:
-        made["webhook-signature"] = " ".join(signed)
+    if signed_by:
+        text = body.decode()
+        made["webhook-signature"] = " ".join(one.sign(notice.id, now, text) for one in signed_by)
     return made
 
 

@@ -41,6 +41,7 @@ class PostJob:
     """One delivery with all that is needed to send it; implements Letter.
 
     `notice` None: its events are not there any more. `late`: it was given up while it was claimed.
+    `hashes`: the trace of each event, where any has one; it is read just before the send.
     """
 
     claimed: Post
@@ -48,6 +49,7 @@ class PostJob:
     channel: Any
     options: Any
     late: bool = False
+    hashes: tuple[bytes | None, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     traced: tuple[object, ...] = field(default=())
 
@@ -92,23 +94,38 @@ def load(site: Installation, system: Endpoint, claims: Sequence[Post]) -> list[P
     """Read what `claims` tell, in a few statements however many they are."""
     with site.store.reading() as connection:
         told = _told(connection, claims)
-        traces = _traces(connection, [row for rows in told.values() for row in rows])
     url = site.settings.public_url
     return [
-        PostJob(
-            claimed,
-            _notice(claimed, told.get(claimed.id, ()), traces, system.lane_id, url),
-            system.channel,
-            system.options,
-        )
+        _job(system, claimed, _notice(claimed, told.get(claimed.id, ()), system.lane_id, url), told)
         for claimed in claims
     ]
 
 
+def _job(
+    system: Endpoint, claimed: Post, notice: Notice | None, told: Mapping[int, Sequence[Any]]
+) -> PostJob:
+    hashes = tuple(row.trace_hash for row in told.get(claimed.id, ()))
+    return PostJob(
+        claimed,
+        notice,
+        system.channel,
+        system.options,
+        hashes=hashes if any(hashes) else (),
+    )
+
+
 def fresh(site: Installation, system: Endpoint, job: PostJob) -> PostJob:
-    """Return `job` as it is now: what is older than 3 days is not sent any more (S2)."""
-    late = job.claimed.reported_at < oldest(site, utc_now())
-    return replace(job, late=True) if late else job
+    """Return `job` as it is now, with its traces: what is older than 3 days is not sent (S2)."""
+    if job.claimed.reported_at < oldest(site, utc_now()):
+        return replace(job, late=True)
+    if not job.hashes or job.notice is None:
+        return job
+    # Read one by one: each may have a mebibyte.
+    with site.store.reading() as connection:
+        traces = _traces(connection, job.hashes)
+    pairs = zip(job.notice.events, job.hashes, strict=True)
+    events = tuple(replace(one, trace=traces.get(digest or b"")) for one, digest in pairs)
+    return replace(job, notice=replace(job.notice, events=events))
 
 
 def message_id(delivery_id: int, created_at: datetime) -> str:
@@ -130,18 +147,15 @@ def _told(connection: Connection, claims: Sequence[Post]) -> dict[int, list[Any]
     return told
 
 
-def _traces(connection: Connection, rows: Sequence[Any]) -> Mapping[bytes, str | None]:
-    wanted = {row.trace_hash for row in rows if row.trace_hash is not None}
-    if not wanted:
-        return {}
-    found = connection.execute(_TRACES, {"ids": sorted(wanted)})
+def _traces(connection: Connection, hashes: Sequence[bytes | None]) -> Mapping[bytes, str | None]:
+    wanted = sorted({digest for digest in hashes if digest is not None})
+    found = connection.execute(_TRACES, {"ids": wanted})
     return {row.hash: unpacked(row.body, MOST_TRACE) for row in found}
 
 
 def _notice(
     claimed: Post,
     rows: Sequence[Any],
-    traces: Mapping[bytes, str | None],
     lane_id: int | None,
     url: str,
 ) -> Notice | None:
@@ -153,8 +167,6 @@ def _notice(
         type=FIRING if firing else RESOLVED,
         subscription_id=str(lane_id),
         at=claimed.created_at,
-        events=tuple(
-            EventPart(str(row.id), row.document, traces.get(row.trace_hash)) for row in rows
-        ),
+        events=tuple(EventPart(str(row.id), row.document) for row in rows),
         link=f"{url}/deliveries/{claimed.id}",
     )
