@@ -168,6 +168,7 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "literal_error": lambda context: f"must be {context.get('expected', 'another value')}",
     "enum": lambda context: f"must be {context.get('expected', 'another value')}",
     "json_invalid": lambda context: f"is not JSON: {context.get('error', '')}",
+    "string_unicode": lambda _: "must not contain lone surrogates",
     "string_too_short": lambda _: "must not be empty",
     "string_too_long": lambda context: (
         f"must have at most {context['max_length']:,} characters, has {context['length']:,}"

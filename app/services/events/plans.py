@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from weakref import ref
 
 from app.domain import routing as domain
-from app.domain.event_kinds import Severity, Source
+from app.domain.event_kinds import Row, Severity, Source
 from app.domain.routing import RouteDecision
 from app.services.routing import Routing, Target
 
 log = logging.getLogger(__name__)
 
 _json = partial(json.dumps, separators=(",", ":"))
-_warned: set[tuple[int | None, str, int | None]] = set()
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,27 @@ def _ways(routing: Routing, decided: Iterable[RouteDecision]) -> Iterable[Way]:
             yield Way(target, one)
 
 
+class _Said:
+    """What was said of the routing that holds, as long as it does."""
+
+    def __init__(self) -> None:
+        self._routing: Callable[[], Routing | None] = lambda: None
+        self._keys: set[tuple[Row, int | None]] = set()
+
+    def first(self, routing: Routing, key: tuple[Row, int | None]) -> bool:
+        """Whether `key` was not said before."""
+        if self._routing() is not routing:
+            self._routing, self._keys = ref(routing), set()
+        found = key in self._keys
+        self._keys.add(key)
+        return not found
+
+
+_said = _Said()
+
+
 def _warn(routing: Routing, one: RouteDecision) -> None:
-    key = (routing.revision_id, str(one.row), one.system)
-    if key not in _warned:
-        _warned.add(key)
+    if _said.first(routing, (one.row, one.system)):
         log.warning("System %s has no lane for %s: its events are not sent.", one.system, one.row)
 
 
