@@ -26,7 +26,7 @@ from app.shapes import Rule, Shape, fault
 
 MOST_IDS = 10_000
 # So many in a transaction: SQLite has one writer, which intake waits for.
-CHUNK = 25
+CHUNK = 15
 MOST_AUDITED = 100
 _PAGING = {"limit", "cursor"}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import Connection, Select, select
 
 from app.addresses import addresses
 from app.domain.event_kinds import Row
@@ -26,13 +26,13 @@ class Way:
     lane_id: int
 
 
-def told_by(parent: Any) -> ColumnElement[bool]:
-    """Return the condition of the events that a delivery tells."""
+def told_by(parent: Any, *columns: Any) -> Select[Any]:
+    """Return the SELECT of `columns` over the events that a delivery tells and that are there."""
+    query = select(*columns).select_from(Event)
     if parent.event_id is not None:
-        one: ColumnElement[bool] = Event.id == parent.event_id
-        return one
+        return query.where(Event.id == parent.event_id)
     batch = select(DeliveryEvent.event_id).where(DeliveryEvent.delivery_id == parent.id)
-    return Event.id.in_(batch)
+    return query.where(Event.id.in_(batch))
 
 
 def invalid(pointer: str, message: str) -> Invalid:
@@ -119,5 +119,5 @@ def _row_of(connection: Connection, parent: Any) -> Row:
         return Row(parent.row)
     if parent.why == Why.GLOBAL_CELL:
         return Row.GLOBAL
-    source = select(Event.source).where(told_by(parent)).order_by(Event.id).limit(1)
+    source = told_by(parent, Event.source).order_by(Event.id).limit(1)
     return Row(connection.scalars(source).one())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal, or_, select
 
 from app.clock import utc_now
 from app.domain.kinds import (
@@ -45,6 +45,7 @@ _OF_FAILURES = (DeliveryKind.FAILURE, DeliveryKind.DIGEST)
 _WAY = (IntegrationDirection.integration_id == Delivery.integration_id) & (
     IntegrationDirection.direction == Delivery.direction
 )
+# Statements are built once: building one costs more than running it.
 _PARENT = (
     select(
         Delivery.__table__,
@@ -56,6 +57,7 @@ _PARENT = (
     .outerjoin(System, System.id == Delivery.system_id)
     .outerjoin(Lane, Lane.id == Delivery.lane_id)
     .outerjoin(IntegrationDirection, _WAY)
+    .where(Delivery.id == bindparam("parent"))
 )
 _INSTEAD = {
     DeliveryState.PENDING: "waits still: Try now of its lane sends it at once, or cancel it before",
@@ -116,12 +118,12 @@ def follow(connection: Connection, delivery_id: int, actor: str, system: str | N
         due_at=now,
     )
     (made,) = insert_returning(connection, Delivery.__table__, [row])
-    _copy(connection, parent.id, made)
+    _copy(connection, parent, made)
     return Made(made, way.lane_id)
 
 
 def _final(connection: Connection, delivery_id: int) -> Any:
-    parent = connection.execute(_PARENT.where(Delivery.id == delivery_id)).first()
+    parent = connection.execute(_PARENT, {"parent": delivery_id}).first()
     if parent is None:
         raise NotFound(f"There is no delivery {delivery_id}.")
     if parent.kind is DeliveryKind.TEST:
@@ -134,7 +136,7 @@ def _final(connection: Connection, delivery_id: int) -> Any:
 def _left(connection: Connection, parent: Any) -> int:
     """Return how much of what it told is still there to be told; raises Conflict for nothing."""
     if parent.kind is DeliveryKind.EVENT:
-        count = connection.scalar(select(func.count()).where(told_by(parent))) or 0
+        count = connection.scalar(told_by(parent, func.count())) or 0
         if not count:
             raise Conflict(
                 f"The events of delivery {parent.id} are not there any more: they were deleted, "
@@ -162,21 +164,18 @@ def _items(delivery_id: int) -> Select[Any]:
     )
 
 
-def _copy(connection: Connection, parent_id: int, made: int) -> None:
-    """Let it tell what its parent told, as far as that is still there."""
-    item, link = DeliveryItem.__table__, DeliveryEvent.__table__
-    failures = (
-        select(_id(made), item.c.failure_id)
-        .join(Failure, Failure.id == item.c.failure_id)
-        .where(item.c.delivery_id == parent_id)
-    )
-    connection.execute(item.insert().from_select(["delivery_id", "failure_id"], failures))
-    events = (
-        select(_id(made), link.c.event_id)
-        .join(Event, Event.id == link.c.event_id)
-        .where(link.c.delivery_id == parent_id)
-    )
-    connection.execute(link.insert().from_select(["delivery_id", "event_id"], events))
+def _copy(connection: Connection, parent: Any, made: int) -> None:
+    """Let it tell what its parent told, as far as that is still there; one event is in its row."""
+    if parent.kind is not DeliveryKind.EVENT:
+        _link(connection, DeliveryItem.__table__, Failure.id, parent.id, made)
+    elif parent.event_id is None:
+        _link(connection, DeliveryEvent.__table__, Event.id, parent.id, made)
+
+
+def _link(connection: Connection, table: Any, told: Any, parent_id: int, made: int) -> None:
+    ours, theirs = table.primary_key.columns
+    left = select(_id(made), theirs).join(told.table, told == theirs).where(ours == parent_id)
+    connection.execute(table.insert().from_select([ours.name, theirs.name], left))
 
 
 def _id(value: int) -> ColumnElement[int]:
