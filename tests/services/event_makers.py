@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from app.clock import utc_now
-from app.domain.kinds import LaneState
+from app.domain.kinds import LaneState, Policy
 from app.models import Event, Lane, RouteRevision, System
 from app.services import events, routing
 from app.services.events import EventBody
@@ -15,6 +15,7 @@ from app.services.installation import Installation
 from app.shapes import parse
 
 EVENT = {"source": "metrics", "severity": "error", "title": "The disk is full"}
+_BOUNDED: dict[str, Any] = {"policy": Policy.BOUNDED, "retry_number": 3, "retry_delay": 10}
 Cells = dict[tuple[str, str], Any]
 
 
@@ -39,7 +40,8 @@ def system(
 def lane(site: Installation, system_id: int, row: str | None = "metrics") -> int:
     """Make the lane of a subscription."""
     with site.store.session() as session:
-        made = Lane(system_id=system_id, row=row, state=LaneState.NORMAL, since=utc_now(), round=0)
+        values = {"system_id": system_id, "row": row, "since": utc_now(), "round": 0}
+        made = Lane(state=LaneState.NORMAL, **values, **({} if row is None else _BOUNDED))
         session.add(made)
         session.flush()
         return made.id
