@@ -21,6 +21,7 @@ MODULES = (
     "processing_failures",
     "failure_help",
     "deliveries",
+    "events",
     "systems",
     "system_form",
     "system_secret",

@@ -8,19 +8,25 @@ from typing import Any
 from flask import request
 from werkzeug.wrappers import Response
 
-from app.domain.kinds import DeliveryKind, DeliveryState
+from app.domain.event_kinds import Row, Source
+from app.domain.kinds import FINAL_STATES, DeliveryKind, DeliveryState
 from app.domain.people import Role
+from app.domain.routing import TITLES
+from app.errors import Conflict, Invalid
 from app.pages import download
 from app.pages.filters import Choice, Period, Text
+from app.pages.forms import sentence
 from app.pages.lists import Column, Empty, Listing
 from app.pages.screen import Answer, Screen, back, post, route, unsure
-from app.services import lanes, outbox
+from app.services import configuring, lanes, outbox, replays
 from app.services.reading import deliveries, delivery_words
 from app.services.reading import lanes as read_lanes
 from app.services.reading.deliveries import DeliveryDocument, DeliveryQuery
 from app.services.reading.lanes import LaneQuery, ShownState
+from app.services.systems import SYSTEMS
 from app.shapes import parse
 
+MOST = 1000
 _KINDS = {
     DeliveryKind.FAILURE: "Failure",
     DeliveryKind.DIGEST: "Digest of processing failures",
@@ -42,13 +48,16 @@ LISTING = Listing(
         Choice("state", "State", [(str(s), delivery_words.WORDS[s]) for s in DeliveryState]),
         Choice("kind", "What", [(str(kind), title) for kind, title in _KINDS.items()]),
         Text("system", "System"),
+        Choice("source", "Source", [(str(one), TITLES[Row(one)]) for one in Source]),
         Text("integration", "Integration"),
         Text("failure", "Failure"),
+        Text("event", "Event"),
         Period(),
     ),
     empty=Empty(
         "Nothing was sent yet",
-        "A delivery is made when a registered integration fails, and when you press Test.",
+        "A delivery is made when a registered integration fails, when an event is routed, and when "
+        "you press Test.",
         "mail",
     ),
     noun="delivery",
@@ -93,7 +102,24 @@ class Deliveries(Screen):
             one=deliveries.one(self.site, number),
             kinds=_KINDS,
             words=delivery_words,
+            ends=FINAL_STATES,
+            systems=self._others(),
         )
+
+    @post("/<int:number>/again", Role.OPERATOR)
+    def again(self, number: int) -> Response:
+        """Send a final delivery again, through the same system or another one."""
+        system = request.form.get("system") or None
+        try:
+            made = replays.replay(self.site, number, self.actor, system)
+        except (Conflict, Invalid) as error:
+            return self.done(f"{self.path}{number}", _said(error), "warning")
+        return self.done(f"{self.path}{made}", f"It is sent again, as delivery {made}.")
+
+    def _others(self) -> list[str]:
+        """Return the systems that a routed event could be sent to instead."""
+        items, _ = configuring.page(SYSTEMS, self.site, MOST, None)
+        return sorted(one["name"] for one in items)
 
     @post("/<int:number>/cancel", Role.OPERATOR)
     def cancel(self, number: int) -> Answer:
@@ -116,6 +142,12 @@ class Deliveries(Screen):
         asked = [parse(LaneQuery, {"state": state}) for state in states]
         found = [read_lanes.page(self.site, query) for query in asked]
         return [lane for page in found for lane in page.items]
+
+
+def _said(error: Conflict | Invalid) -> str:
+    if isinstance(error, Invalid):
+        return " ".join(sentence(fault.message) for fault in error.faults)
+    return str(error)
 
 
 def _row(one: DeliveryDocument) -> list[Any]:

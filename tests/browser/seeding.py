@@ -14,6 +14,12 @@ INTEGRATIONS = (
     ("salesforce-sap", "Salesforce to SAP", "Salesforce", "SAP"),
     ("zendesk-jira", "Zendesk to Jira", "Zendesk", "Jira"),
 )
+EVENTS = (
+    ("metrics", "critical", "Disk /var is 97 % full"),
+    ("backups", "warning", "Unable to find local snapshot"),
+    ("repairs", "info", "Repair of keyspace orders has finished"),
+    ("metrics", "error", "Read latency above 200 ms for 10 minutes"),
+)
 TRACE = "LoginError: 401 Unauthorized\n  at sync/login.py line 42\n  at sync/run.py line 7"
 
 
@@ -41,6 +47,7 @@ def seed(api: Api) -> Mapping[str, str]:
     first = INTEGRATIONS[0][0]
     bulk = {"system": "Company mail", "forward": {"recipients": ["ops@example.com"]}}
     api.sure("POST", "/registrations/bulk", {"integrations": [first], "registration": bulk})
+    routed = _seed_events(api)
     waiting = eventually("a mail that waits", lambda: api.items("/deliveries"))
     return {
         "delivery": str(waiting[0]["id"]),
@@ -51,4 +58,36 @@ def seed(api: Api) -> Mapping[str, str]:
         "failure": str(made["failure"]["id"]),
         "processing": str(field["failure"]["id"]),
         "system": "Company%20mail",
+        **routed,
     }
+
+
+def _seed_events(api: Api) -> dict[str, str]:
+    """Route events to a webhook at which nothing listens: its lane is in retry."""
+    options = {
+        "url": "http://127.0.0.1:9/in",
+        "attributes": [{"type": "Header", "key": "X-Team", "value": "$source"}],
+        "timeout": 5,
+    }
+    api.put("/systems/Chat%20hook", {"kind": "webhook", "options": options})
+    cells = [
+        {"source": source, "severity": severity, "systems": ["Chat hook"]}
+        for source, severity in (("metrics", "error"), ("backups", "warning"))
+    ]
+    api.put("/routes", {"cells": cells, "subscriptions": []})
+    events = [
+        {
+            "source": source,
+            "severity": severity,
+            "title": title,
+            "node": f"node-{number}",
+            "labels": {"cluster": "eu-west", "rack": "r1"},
+            "dedupKey": f"seed-{number}",
+            "trace": TRACE,
+        }
+        for number, (source, severity, title) in enumerate(EVENTS)
+    ]
+    taken = api.sure("POST", "/events", events).of(202)["events"]
+    event = str(taken[0]["id"])
+    found = eventually("a routed delivery", lambda: api.items("/deliveries", event=event))
+    return {"event": event, "routed": str(found[0]["id"]), "hook": "Chat%20hook"}

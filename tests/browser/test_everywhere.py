@@ -40,7 +40,9 @@ def test_every_screen_has_a_path_to_visit(tmp_path: Path) -> None:
     screens = {rule.endpoint for rule in rules if "GET" in (rule.methods or ())}
     screens = {name for name in screens if not name.startswith("api.")}
 
-    assert screens == {*VISITS, *OPEN, *NO_PAGES}
+    # Some are visited more than once: "screen of another thing".
+    visited = {name.partition(" of ")[0] for name in VISITS}
+    assert screens == {*visited, *OPEN, *NO_PAGES}
 
 
 @pytest.mark.parametrize("endpoint", sorted(VISITS))

@@ -100,7 +100,7 @@ def take(site: Installation, lease: Lease) -> list[Post]:
 
 
 def _post(row: Any, chosen: _Chosen) -> Post:
-    return Post(*row, chosen.cause, row[0] in chosen.stored)
+    return Post(*(*row, chosen.cause, row[0] in chosen.stored))
 
 
 def _choose(connection: Connection, lane_id: int, now: datetime, limit: datetime) -> _Chosen:
