@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Table
 
-_TAKEN = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
+from app.services.hot import cursor_of
+
+# A table that had no row yet has given none.
+_LAST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
+_NEXT = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
 
 
 def take(connection: Connection, table: Table, number: int) -> Sequence[int]:
@@ -18,15 +22,9 @@ def take(connection: Connection, table: Table, number: int) -> Sequence[int]:
     if number < 1:
         return ()
     if connection.dialect.name == "sqlite":
-        first = _last(connection, table.name) + 1
-        return range(first, first + number)
-    rows = connection.exec_driver_sql(
-        "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
-        (table.name, number),
-    )
-    return sorted(rows.scalars())
-
-
-def _last(connection: Connection, name: str) -> int:
-    """Return the last id that was given; a table that had no row yet has given none."""
-    return int(connection.exec_driver_sql(_TAKEN, (name,)).scalar_one())
+        with cursor_of(connection) as cursor:
+            last = cursor.execute(_LAST, (table.name,)).fetchone()[0]
+        return range(last + 1, last + 1 + number)
+    with cursor_of(connection) as cursor:
+        rows = cursor.execute(_NEXT, (table.name, number)).fetchall()
+    return sorted(row[0] for row in rows)

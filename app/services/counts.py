@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.kinds import DeliveryKind, DeliveryState
 from app.models import Delivery, HourlyCount
+from app.services.hot import Hot
 
 # Shard 0 holds what is rolled up.
 SHARDS = 64
@@ -63,7 +64,7 @@ def add_ended(connection: Connection, now: datetime, delivery_ids: Iterable[int]
 def add_rows(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Add the counts of `rows` to those that are there."""
     if rows:
-        connection.execute(_adding(connection.dialect.name), rows)
+        _adding(connection.dialect.name).many(connection, rows)
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -72,13 +73,14 @@ def hour_of(moment: datetime) -> datetime:
 
 
 @cache
-def _adding(dialect: str) -> Any:
+def _adding(dialect: str) -> Hot:
     table = HourlyCount.__table__
     made: Any = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-    return made.on_conflict_do_update(
+    adding = made.on_conflict_do_update(
         index_elements=["hour", "name", "shard"],
         set_={"count": table.c.count + made.excluded.count},
     )
+    return Hot(adding, "hour", "name", "shard", "count")
 
 
 @cache

@@ -29,14 +29,14 @@ class Hot:
     def run(self, connection: Connection, values: Values) -> int:
         """Run it once, and return how many rows it changed; raises DBAPIError."""
         made = self._of(connection)
-        with _cursor(connection) as cursor:
+        with cursor_of(connection) as cursor:
             cursor.execute(made.text, made.given(values))
             return int(cursor.rowcount)
 
     def one(self, connection: Connection, values: Values) -> Any:
         """Run it and return the first column of its row, None for no row; raises DBAPIError."""
         made = self._of(connection)
-        with _cursor(connection) as cursor:
+        with cursor_of(connection) as cursor:
             cursor.execute(made.text, made.given(values))
             row = cursor.fetchone()
             return None if row is None else row[0]
@@ -44,7 +44,7 @@ class Hot:
     def many(self, connection: Connection, rows: Iterable[Values]) -> None:
         """Run it for each of `rows`; raises DBAPIError."""
         made = self._of(connection)
-        with _cursor(connection) as cursor:
+        with cursor_of(connection) as cursor:
             cursor.executemany(made.text, [made.given(values) for values in rows])
 
     def _of(self, connection: Connection) -> _Made:
@@ -56,7 +56,7 @@ class Hot:
 
 
 @contextmanager
-def _cursor(connection: Connection) -> Iterator[Any]:
+def cursor_of(connection: Connection) -> Iterator[Any]:
     """Give a cursor of the driver; its errors become those that SQLAlchemy raises."""
     dialect = connection.dialect
     driver: Any = dialect.loaded_dbapi

@@ -24,7 +24,7 @@ def system(
 ) -> int:
     """Make a system; `batch` is (size, seconds)."""
     now = utc_now()
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"url": "http://127.0.0.1:9/"} if kind == "webhook" else {}
     if batch is not None:
         options["batchNotify"] = {"size": batch[0], "timeWindow": batch[1]}
     with site.store.session() as session:

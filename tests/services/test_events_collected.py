@@ -164,13 +164,6 @@ def test_each_lane_collects_its_own_and_a_lane_without_batches_is_not_touched(
     assert invariants.check(site) == []
 
 
-def test_a_window_of_nothing_sends_at_once(site: Installation) -> None:
-    _, lane_id = routed(site, batch=(3, 0))
-    site, bells = with_bells(site)
-    take(site)
-    assert bells.rung == [str(lane_id)]
-
-
 def test_a_batch_of_one_is_no_batch(site: Installation) -> None:
     routed(site, batch=(1, WINDOW))
     take(site, {}, {})

@@ -6,12 +6,16 @@ brought into the driver's form once (`given`) and appended to each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Table
 
+from app.services.hot import cursor_of
+
 Row = tuple[Any, ...]
+Process = Callable[[Any], Any] | None
 
 
 class Insert:
@@ -21,30 +25,48 @@ class Insert:
         self._table: Table = table.__table__
         self._columns = columns.split()
         self._end = " ON CONFLICT DO NOTHING" if missing else ""
+        self._made: dict[str, _Made] = {}
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> int:
         """Insert `rows`, and return how many."""
         if not rows:
             return 0
-        options = {"preserve_rowcount": True}
-        done = connection.exec_driver_sql(
-            self._text(connection), list(rows), execution_options=options
-        )
-        return int(done.rowcount)
+        with cursor_of(connection) as cursor:
+            cursor.executemany(self._of(connection).text, rows)
+            return int(cursor.rowcount)
 
-    def _text(self, connection: Connection) -> str:
-        mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    def given(self, connection: Connection, values: Mapping[str, Any]) -> Row:
+        """Return the values of the last columns, by name, as the driver takes them."""
+        processes = self._of(connection).processes[-len(values) :]
+        return tuple(
+            values[name] if process is None else process(values[name])
+            for name, process in processes
+        )
+
+    def _of(self, connection: Connection) -> _Made:
+        name = connection.dialect.name
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = _Made(
+                self._text("?" if name == "sqlite" else "%s"),
+                [(one, self._process(connection, one)) for one in self._columns],
+            )
+        return made
+
+    def _text(self, mark: str) -> str:
         names = ", ".join(f'"{name}"' for name in self._columns)
         marks = ", ".join([mark] * len(self._columns))
         # Only names of our own tables stand in it.
         return f'INSERT INTO "{self._table.name}" ({names}) VALUES ({marks}){self._end}'  # noqa: S608
 
-    def given(self, connection: Connection, values: Mapping[str, Any]) -> Row:
-        """Return the values of the last columns, by name, as the driver takes them."""
-        first = len(self._columns) - len(values)
-        return tuple(self._bound(connection, name, values[name]) for name in self._columns[first:])
-
-    def _bound(self, connection: Connection, name: str, value: Any) -> Any:
+    def _process(self, connection: Connection, name: str) -> Process:
         kind = self._table.c[name].type.dialect_impl(connection.dialect)
-        process = kind.bind_processor(connection.dialect)
-        return value if process is None else process(value)
+        return kind.bind_processor(connection.dialect)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The statement for one database, and what brings each column into its form."""
+
+    text: str
+    processes: Sequence[tuple[str, Process]]

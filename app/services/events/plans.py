@@ -1,10 +1,10 @@
-"""How the events of one source and severity are routed: decided once, the same for each of them."""
+"""How the events of one source and severity are routed: decided once, the same for all of them."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from weakref import ref
@@ -15,6 +15,8 @@ from app.domain.routing import RouteDecision
 from app.services.routing import Routing, Target
 
 log = logging.getLogger(__name__)
+
+Cell = tuple[str, str]
 
 _json = partial(json.dumps, separators=(",", ":"))
 
@@ -50,53 +52,62 @@ class Plan:
         return len(self.ways) - len(self.collecting)
 
 
-def plan(routing: Routing, source: str, severity: str) -> Plan:
-    """Return how events of a source and severity are routed by `routing`.
+class Plans:
+    """How events are routed as long as one routing holds; each plan is made when it is wanted."""
 
-    A system without a lane is told nothing: the decision is kept without a delivery, with a
-    warning in the log.
-    """
-    decided = domain.route(routing.matrix, Source(source), Severity(severity))
-    ways = tuple(_ways(routing, decided))
-    reached = {(way.decision.row, way.decision.system) for way in ways}
-    parts = [_text(one, there=(one.row, one.system) in reached) for one in decided]
-    collecting = tuple(way for way in ways if way.batched)
-    return Plan(str(domain.outcome(decided)), ways, f"[{','.join(parts)}]", collecting)
+    def __init__(self, routing: Routing) -> None:
+        # Weak, as they are kept until another routing holds.
+        self._routing = ref(routing)
+        self._made: dict[Cell, Plan] = {}
+        self._without_lane: set[tuple[Row, int]] = set()
+
+    def are_of(self, routing: Routing) -> bool:
+        """Whether they were made by this very routing."""
+        return self._routing() is routing
+
+    def of(self, routing: Routing, cell: Cell) -> Plan:
+        """Return the plan of a source and severity.
+
+        A system without a lane is told nothing: the decision is kept without a delivery, with a
+        warning in the log.
+        """
+        found = self._made.get(cell)
+        if found is None:
+            found = self._made[cell] = self._plan(routing, cell)
+        return found
+
+    def _plan(self, routing: Routing, cell: Cell) -> Plan:
+        decided = domain.route(routing.matrix, Source(cell[0]), Severity(cell[1]))
+        ways = tuple(self._ways(routing, decided))
+        reached = {(way.decision.row, way.decision.system) for way in ways}
+        parts = [_text(one, there=(one.row, one.system) in reached) for one in decided]
+        collecting = tuple(way for way in ways if way.batched)
+        return Plan(str(domain.outcome(decided)), ways, f"[{','.join(parts)}]", collecting)
+
+    def _ways(self, routing: Routing, decided: Iterable[RouteDecision]) -> Iterator[Way]:
+        for one in decided:
+            if not one.sends or one.system is None:
+                continue
+            target = routing.targets.get((one.row, one.system))
+            if target is not None:
+                yield Way(target, one)
+            elif (one.row, one.system) not in self._without_lane:
+                self._without_lane.add((one.row, one.system))
+                log.warning(
+                    "System %s has no lane for %s: its events are not sent.", one.system, one.row
+                )
 
 
-def _ways(routing: Routing, decided: Iterable[RouteDecision]) -> Iterable[Way]:
-    for one in decided:
-        if not one.sends or one.system is None:
-            continue
-        target = routing.targets.get((one.row, one.system))
-        if target is None:
-            _warn(routing, one)
-        else:
-            yield Way(target, one)
+_last: Plans | None = None
 
 
-class _Said:
-    """What was said of the routing that holds, as long as it does."""
-
-    def __init__(self) -> None:
-        self._routing: Callable[[], Routing | None] = lambda: None
-        self._keys: set[tuple[Row, int | None]] = set()
-
-    def first(self, routing: Routing, key: tuple[Row, int | None]) -> bool:
-        """Whether `key` was not said before."""
-        if self._routing() is not routing:
-            self._routing, self._keys = ref(routing), set()
-        found = key in self._keys
-        self._keys.add(key)
-        return not found
-
-
-_said = _Said()
-
-
-def _warn(routing: Routing, one: RouteDecision) -> None:
-    if _said.first(routing, (one.row, one.system)):
-        log.warning("System %s has no lane for %s: its events are not sent.", one.system, one.row)
+def plans_of(routing: Routing) -> Plans:
+    """Return the plans by `routing`; those of the last one asked for are kept."""
+    global _last  # noqa: PLW0603 - a cache of one
+    plans = _last
+    if plans is None or not plans.are_of(routing):
+        plans = _last = Plans(routing)
+    return plans
 
 
 def _text(one: RouteDecision, *, there: bool) -> str:

@@ -14,7 +14,7 @@ from app.models import Event
 from app.services import blocks, traces
 from app.services.events import outgoing
 from app.services.events.inserting import Insert
-from app.services.events.plans import plan
+from app.services.events.plans import plans_of
 from app.services.events.preparing import PreparedEvent, moment, whole
 from app.services.routing import Routing
 
@@ -42,8 +42,8 @@ def write(
     Locks, in this order: traces, and what waits for more events, by lane.
     """
     _keep_traces(connection, events, now)
-    cells = {cell: plan(routing, *cell) for cell in {event.cell for event in events}}
-    plans = [cells[event.cell] for event in events]
+    made = plans_of(routing)
+    plans = [made.of(routing, event.cell) for event in events]
     posts = outgoing.reserve(connection, plans, now)
     ids = blocks.take(connection, _TABLE, len(events))
     planned = list(zip(ids, events, plans, strict=True))
