@@ -1,116 +1,103 @@
-"""The transport of requests, over kept connections that the guard has vetted."""
+"""The transport of requests over connections that the guard has vetted, one kept for many."""
 
 from __future__ import annotations
 
 import http.client
-from dataclasses import dataclass, field
 from typing import Any
 
-import requests
+from requests import PreparedRequest
 from requests.adapters import BaseAdapter
 
 from app import clock
 from app.channels.dialling import Dialler
-from app.channels.http_faults import failed
-from app.channels.http_socket import DeadlineSocket
-from app.channels.http_wire import Target, connected, wire_of
+from app.channels.http_breaks import broken
+from app.channels.http_endpoint import Endpoint
+from app.channels.http_open import open_wire
+from app.channels.http_reply import BROKEN, Reply, body, reply
+from app.channels.http_wire import Wire
 
-MOST_BODY = 64 * 1024
+_SWITCHING, _FINAL = 101, 200
 BODY_SECONDS = 5.0
-CUT = " (the answer was not read in full)"
 
 
-@dataclass
 class GuardedAdapter(BaseAdapter):
-    """requests' transport over connections that the guard has vetted; follows no redirect.
+    """A transport adapter of requests for one endpoint; one user at a time.
 
-    Nothing comes from the environment: no proxy, no netrc, no cookies.
+    Nothing comes from the environment, no redirect is followed, nothing is decompressed, and the
+    endpoint decides about proxy and certificate. `where` is what sentences call it.
     """
 
-    dialler: Dialler
-    target: Target
-    _connection: http.client.HTTPConnection | None = field(default=None, init=False)
+    def __init__(self, endpoint: Endpoint, dialler: Dialler, where: str) -> None:
+        super().__init__()
+        self._endpoint, self._dialler, self._where = endpoint, dialler, where
+        self._wire: Wire | None = None
+        self._connection = http.client.HTTPConnection(endpoint.where)
+        self._absolute = bool(endpoint.proxy) and not endpoint.encrypted
 
-    def send(  # type: ignore[override]  # the deadline stands for requests' own arguments
-        self, request: requests.PreparedRequest, *, deadline: float, **_ignored: Any
-    ) -> requests.Response:
-        """Send and read one answer before `deadline` (monotonic); raises ChannelError."""
-        sent = False
+    def send(self, request: PreparedRequest, *_more: Any, timeout: Any = 30.0, **_rest: Any) -> Any:
+        """Return the Reply to `request`, at most `timeout` seconds after now; raises ChannelError.
+
+        The time-out is for all of it, from the name to the last byte. A request that did not go
+        out whole over a kept connection goes out over a new one; nothing else is tried again.
+        """
+        deadline = clock.monotonic() + timeout
+        kept = self.connect(deadline)
+        unsent = self._write(request)
+        if unsent is not None and kept and not isinstance(unsent, TimeoutError):
+            self.close()
+            self.connect(deadline)
+            unsent = self._write(request)
         try:
-            connection = self._sent(request, deadline)
-            sent = True
-            wire, answer = wire_of(connection), connection.getresponse()
-            if wire.ended:
-                # http.client takes a head that was cut for a whole one.
-                raise http.client.RemoteDisconnected("the head of the answer was cut")
-            return self._answer(wire, answer, request)
-        except (OSError, http.client.HTTPException) as error:
+            return self._read(request, unsent)
+        except BROKEN as error:
             self.close()
-            raise failed(str(request.url), error, sent=sent) from error
+            raise broken(self._where, unsent or error, sent=unsent is None) from error
 
-    def _sent(
-        self, request: requests.PreparedRequest, deadline: float
-    ) -> http.client.HTTPConnection:
-        """Send over the kept connection, or over a new one where that has ended meanwhile."""
-        kept = self._kept()
-        if kept is not None:
-            try:
-                return _put(kept, request, self.target, deadline)
-            except (OSError, http.client.HTTPException):
-                # Not sent in full, so that it was not taken: once more, over a new connection.
-                self.close()
-        self._connection = connected(self.dialler, self.target, deadline)
-        return _put(self._connection, request, self.target, deadline)
-
-    def _kept(self) -> http.client.HTTPConnection | None:
-        kept = self._connection
-        if kept is not None and (kept.sock is None or not wire_of(kept).quiet()):
+    def connect(self, deadline: float) -> bool:
+        """Be connected; return whether it was so already. Raises ChannelError."""
+        if self._wire is not None and not self._wire.idle():
             self.close()
-        return self._connection
+        kept = self._wire is not None
+        if self._wire is None:
+            self._wire = open_wire(self._endpoint, self._dialler, deadline)
+            self._connection = http.client.HTTPConnection(self._endpoint.where)
+            self._connection.auto_open = 0
+        self._wire.begin(deadline)
+        return kept
 
-    def _answer(
-        self,
-        wire: DeadlineSocket,
-        answer: http.client.HTTPResponse,
-        request: requests.PreparedRequest,
-    ) -> requests.Response:
-        wire.deadline = min(wire.deadline, clock.monotonic() + BODY_SECONDS)
-        response = requests.Response()
-        response.status_code, response.url, response.request = answer.status, "", request
-        response.headers.update({name.lower(): value for name, value in answer.getheaders()})
-        response._content, whole = _body(answer)  # the documented way is a stream, and slower
-        response.reason = "" if whole else CUT
-        if not whole or answer.will_close:
+    def _write(self, request: PreparedRequest) -> OSError | None:
+        """Send the request; return what came in between."""
+        assert self._wire is not None  # noqa: S101 - connected just now
+        self._connection.sock = self._wire
+        target = str(request.url) if self._absolute else request.path_url
+        headers: Any = request.headers
+        self._connection.request(str(request.method), target, request.body, headers)
+        try:
+            self._wire.flush()
+        except OSError as error:
+            return error
+        return None
+
+    def _read(self, request: PreparedRequest, unsent: OSError | None) -> Reply:
+        """Read the answer, which may come early to a request that was not taken whole."""
+        if isinstance(unsent, TimeoutError):
+            raise unsent
+        answer = self._connection.getresponse()
+        while answer.status < _FINAL and answer.status != _SWITCHING:
+            answer.close()
+            answer = http.client.HTTPResponse(self._wire, method="POST")  # type: ignore[arg-type]
+            answer.begin()
+        assert self._wire is not None  # noqa: S101 - it was written to
+        # The status has decided; a lane does not wait for more than a few seconds for the rest.
+        self._wire.deadline = min(self._wire.deadline, clock.monotonic() + BODY_SECONDS)
+        content, whole = body(answer)
+        answer.close()
+        if unsent or not whole or answer.will_close or answer.status < _FINAL:
             self.close()
-        return response
+        return reply(request, answer, content, whole=whole)
 
     def close(self) -> None:
         """End the connection, if there is one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-
-def _put(
-    connection: http.client.HTTPConnection,
-    request: requests.PreparedRequest,
-    target: Target,
-    deadline: float,
-) -> http.client.HTTPConnection:
-    wire = wire_of(connection)
-    wire.deadline = deadline
-    through = target.proxy is not None and target.scheme == "http"
-    path = str(request.url) if through else request.path_url
-    connection.request("POST", path, request.body, request.headers)
-    wire.flush()
-    return connection
-
-
-def _body(answer: http.client.HTTPResponse) -> tuple[bytes, bool]:
-    """Return at most 64 KiB of the body, and whether that was all: the status counts anyway."""
-    try:
-        body = answer.read(MOST_BODY)
-        # What a shorter body than was announced leaves is no error to http.client.
-        return body, not answer.length and (answer.isclosed() or not answer.read(1))
-    except (OSError, http.client.HTTPException, ValueError):
-        return b"", False
+        if self._wire is not None:
+            self._wire.end()
+            self._wire = None

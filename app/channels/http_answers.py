@@ -1,61 +1,89 @@
-"""What an HTTP answer means: a receipt, or an error in an operator's words (spec: channels.md)."""
+"""What an HTTP answer means: a receipt, or an error in an operator's words."""
 
 from __future__ import annotations
 
+import email.utils
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from app import clock
 from app.channels.base import ChannelError, Receipt
 from app.domain.kinds import Fail
 
-MOST_TEXT = 2_000
-# The message's own fault: the next one may be taken. Every other status is the endpoint's.
+# The message's own fault: another one may be taken. Every other status is the endpoint's.
 OF_MESSAGE = frozenset((400, 413, 415, 422))
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-_SECONDS = re.compile(r"[0-9]{1,12}")
+_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
+_LOGIN = "Check the credentials among its attributes."
 _REASONS = {
-    401: (Fail.AUTH_ERROR, "Check the credentials in its headers."),
-    403: (Fail.AUTH_ERROR, "Check the credentials in its headers, and who may call it."),
-    404: (Fail.CLIENT_ERROR, "Is the path of the URL right?"),
-    405: (Fail.CLIENT_ERROR, "It takes no POST: is the URL right?"),
-    407: (Fail.AUTH_ERROR, "The proxy asks for credentials."),
-    408: (Fail.TIMEOUT, "It waited too long for the request."),
-    410: (Fail.CLIENT_ERROR, "That URL is gone: give the new one."),
-    413: (Fail.TOO_LARGE, "It takes no message of this size."),
-    425: (Fail.SERVER_ERROR, ""),
-    429: (Fail.RATE_LIMITED, "It asks for fewer messages."),
+    400: (Fail.CLIENT_ERROR, "It does not understand the message: does it expect another body?"),
+    401: (Fail.AUTH_ERROR, _LOGIN),
+    403: (Fail.AUTH_ERROR, f"{_LOGIN} May this machine post there?"),
+    404: (Fail.CLIENT_ERROR, "Check the path of the URL."),
+    405: (Fail.CLIENT_ERROR, "It takes no POST there: check the path of the URL."),
+    407: (Fail.AUTH_ERROR, "The proxy wants a login, which Tocsin does not have."),
+    408: (Fail.TIMEOUT, "It waited too long for the request: is the network slow?"),
+    410: (Fail.CLIENT_ERROR, "Nothing is there any more: give the new URL."),
+    413: (Fail.TOO_LARGE, "Raise its limit, or make batches smaller."),
+    429: (Fail.RATE_LIMITED, "It wants fewer messages at a time: Batch Notify sends fewer."),
 }
-_REDIRECTED = "Redirects are not followed: give the final URL."
+_BY_CLASS = {
+    3: (Fail.CLIENT_ERROR, "Redirects are not followed: give the final URL."),
+    4: (Fail.CLIENT_ERROR, "Its log, or who runs it, knows what it has against the message."),
+    5: (Fail.SERVER_ERROR, "Is that server, or what stands behind it, ill? Its log says why."),
+}
+_ELSE = (Fail.OTHER, "Check that the URL leads to a server that takes messages.")
 
 
-def judged(where: str, status: int, headers: Mapping[str, str], body: str) -> Receipt:
-    """Return the receipt of a 2XX; raises ChannelError for everything else (S2)."""
-    name = phrase(status)
-    answer = f"{name}: {body}" if body else name
-    if status // 100 == 2:  # noqa: PLR2004 - S2: "HTTP code 2XX"
-        return Receipt(status, answer)
-    reason, advice = _reason(status)
-    raise ChannelError(
-        f"{where} answered {name}" + (f": {body[:200]}" if body else ""),
-        reason=reason,
-        endpoint=status not in OF_MESSAGE,
-        advice=advice,
-        status=status,
-        answer=answer,
-        retry_after=retry_after(headers.get("retry-after")),
-    )
+@dataclass(frozen=True)
+class Answer:
+    """An answer as it may be shown: `text` is the beginning of its body, veiled and in one line.
+
+    `where` is what sentences call the endpoint, `retry_after` the header as it came.
+    """
+
+    where: str
+    status: int
+    text: str
+    retry_after: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is a 2XX."""
+        return self.status // 100 == 2  # noqa: PLR2004 - "anything else than an HTTP 2XX" (S2)
+
+    @property
+    def line(self) -> str:
+        """Its status, its standard phrase, and what it says."""
+        return f"{phrase(self.status)}: {self.text}" if self.text else phrase(self.status)
+
+    def receipt(self) -> Receipt:
+        """Return the receipt of a message that was taken."""
+        return Receipt(self.status, self.line)
+
+    def refusal(
+        self, cause: str = "", advice: str = "", *, permanent: bool = False
+    ) -> ChannelError:
+        """Return the error of a message that was not taken; `cause` and `advice`: better words."""
+        reason, usual = _REASONS.get(self.status) or _BY_CLASS.get(self.status // 100, _ELSE)
+        return ChannelError(
+            cause or f"{self.where} answered {phrase(self.status)}.",
+            reason=reason,
+            endpoint=self.status not in OF_MESSAGE,
+            advice=advice or usual,
+            permanent=permanent,
+            status=self.status,
+            answer=self.line,
+            retry_after=seconds(self.retry_after),
+        )
 
 
-def _reason(status: int) -> tuple[Fail, str]:
-    if status in _REASONS:
-        return _REASONS[status]
-    if status // 100 == 3:  # noqa: PLR2004 - the class of redirects
-        return Fail.CLIENT_ERROR, _REDIRECTED
-    return (Fail.SERVER_ERROR if status // 100 == 5 else Fail.CLIENT_ERROR), ""  # noqa: PLR2004
+def judged(answer: Answer) -> Receipt:
+    """Return the receipt of a 2XX; raises ChannelError for every other answer (S2)."""
+    if not answer.ok:
+        raise answer.refusal()
+    return answer.receipt()
 
 
 def phrase(status: int) -> str:
@@ -66,24 +94,15 @@ def phrase(status: int) -> str:
         return str(status)
 
 
-def text_of(body: bytes) -> str:
-    """Return the beginning of a body as one line of text that shows nothing unseen."""
-    told = body[: 4 * MOST_TEXT].decode("utf-8", "replace")
-    return _CONTROL.sub(" ", told).strip()[:MOST_TEXT]
-
-
-def retry_after(value: str | None) -> float | None:
-    """Return the seconds that the endpoint asks for, given so or as a date; None: not usable."""
-    if value is None:
-        return None
-    given = value.strip()
-    if _SECONDS.fullmatch(given) and given.isascii():
+def seconds(header: str | None) -> float | None:
+    """Return by how many seconds a Retry-After asks to wait; None where it cannot be used."""
+    given = (header or "").strip()
+    if _SECONDS.fullmatch(given):
         return float(given)
     try:
-        moment = parsedate_to_datetime(given)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        left = (moment - clock.utc_now()).total_seconds()
+        at = email.utils.parsedate_to_datetime(given)
+        aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+        left = (aware - clock.utc_now()).total_seconds()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return left if left > 0 else None

@@ -1,74 +1,70 @@
-"""One HTTP connection with one deadline: dialled by the guard, kept, and never read for ever."""
+"""The socket under an HTTP connection: one deadline for everything, and a bound for what comes."""
 
 from __future__ import annotations
 
-import http.client
+import io
+import select
 import socket
-from dataclasses import dataclass
-from typing import cast
-from urllib.parse import urlsplit
+from contextlib import suppress
 
 from app import clock
-from app.channels import tls
-from app.channels.dialling import Dialler
-from app.channels.http_socket import DeadlineSocket
+from app.channels.http_reader import MOST_RECEIVED, Reader, Source
 
-CONNECT_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where requests go, how the certificate there is checked, and through which proxy."""
-
-    scheme: str
-    host: str
-    port: int
-    verify: bool = True
-    ca_pem: str | None = None
-    proxy: str | None = None
+# An attempt may take up to 300 s; nobody is waited for as long as that in one go.
+SILENCE_SECONDS = 15.0
 
 
-def connected(dialler: Dialler, target: Target, deadline: float) -> http.client.HTTPConnection:
-    """Return an open connection to the target; raises ChannelError, OSError, HTTPException."""
-    soon = min(deadline, clock.monotonic() + CONNECT_SECONDS)
-    via = urlsplit(target.proxy) if target.proxy else None
-    host, port = (via.hostname, via.port) if via else (target.host, target.port)
-    sock = dialler.connect(str(host), int(port or 80), soon)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        if via and target.scheme == "https":
-            _tunnel(sock, target, soon)
-    except BaseException:
-        sock.close()
-        raise
-    if target.scheme == "https":
-        made = tls.context(target.ca_pem, verify=target.verify)
-        sock = tls.wrap(sock, made, target.host, soon)
-    connection = http.client.HTTPConnection(target.host, target.port)
-    connection.auto_open = 0
-    connection.sock = DeadlineSocket(sock)
-    return connection
+class Wire:
+    """As much of a socket as http.client needs; TimeoutError once `deadline` (monotonic) is over.
 
+    A socket's own time-out begins anew with every byte; here it is set from what is left. What is
+    sent is collected, as http.client sends head and body apart, and goes out with `flush`.
+    """
 
-def wire_of(connection: http.client.HTTPConnection) -> DeadlineSocket:
-    """Return the socket of an open connection that was made here."""
-    return cast(DeadlineSocket, connection.sock)
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.deadline, self.sock = deadline, sock
+        self._out: list[bytes] = []
+        self._source = Source(self.in_time)
+        self._reader = Reader(self._source)
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
 
+    def begin(self, deadline: float) -> None:
+        """Let another attempt begin."""
+        self.deadline, self._source.left = deadline, MOST_RECEIVED
+        self._out.clear()
 
-def _tunnel(sock: socket.socket, target: Target, deadline: float) -> None:
-    """Ask the proxy for a connection to the target."""
-    wire = DeadlineSocket(sock)
-    wire.deadline = deadline
-    where = f"{target.host}:{target.port}"
-    wire.sendall(f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n\r\n".encode("ascii"))
-    wire.flush()
-    # Unbuffered, so that nothing of what follows is taken from the socket.
-    head = bytearray()
-    while not head.endswith(b"\r\n\r\n") and len(head) < http.client._MAXLINE:  # type: ignore[attr-defined]
-        got = wire.in_time().recv(1)
-        if not got:
-            break
-        head += got
-    status = head.split(b" ", 2)[1:2]
-    if not status or not status[0].startswith(b"2"):
-        raise ConnectionRefusedError(f"the proxy answered {bytes(head[:60])!r}")
+    def sendall(self, data: bytes) -> None:
+        """Take what is to be sent."""
+        self._out.append(data)
+
+    def flush(self) -> None:
+        """Send what was taken; piece by piece, as TLS would give each its own time-out."""
+        rest = memoryview(b"".join(self._out))
+        while rest:
+            rest = rest[self.in_time().send(rest) :]
+
+    def makefile(self, *_args: object, **_named: object) -> io.BufferedReader:
+        """Return the reader, always the same: what it has read ahead belongs to the next answer."""
+        return self._reader
+
+    def idle(self) -> bool:
+        """Whether nothing has come that nobody asked for, not even the end."""
+        return not self._reader.ahead() and not self._poll.poll(0)
+
+    def in_time(self) -> socket.socket:
+        """Return the socket, which waits no longer than the deadline allows."""
+        left = self.deadline - clock.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.sock.settimeout(min(left, SILENCE_SECONDS))
+        return self.sock
+
+    def close(self) -> None:
+        """Do nothing: http.client closes before the body is read."""
+
+    def end(self) -> None:
+        """Close, once or twice."""
+        with suppress(OSError):
+            self.sock.close()

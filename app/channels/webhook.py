@@ -7,18 +7,22 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from app import clock, failpoints
 from app.channels.base import CheckStep, Receipt, Session
 from app.channels.dialling import Dialler, Resolver, look_up
+from app.channels.http_answers import judged
 from app.channels.http_check import steps
-from app.channels.http_faults import place
-from app.channels.http_session import HttpSession, prepared, target
-from app.channels.http_wire import Target
+from app.channels.http_endpoint import Endpoint
+from app.channels.http_open import Opening
+from app.channels.http_session import HttpSession
+from app.channels.http_url import parsed, proxied
 from app.channels.notice import Notice
 from app.channels.policy import AddressPolicy
 from app.channels.webhook_fields import new_signing_secret
 from app.channels.webhook_options import WebhookOptions, WebhookSecrets
-from app.channels.webhook_payload import headers, payload, query, signers
-from app.clock import utc_now
+from app.channels.webhook_payload import headers, payload, query, veils
+from app.channels.webhook_signing import Signer
+from app.errors import Fault, Invalid
 from app.secrets import Secret
 
 
@@ -36,24 +40,28 @@ class WebhookChannel:
         self._dialler = Dialler(policy, "URL", resolver=resolver)
 
     def check(self, options: Any, secrets: Mapping[str, Secret]) -> None:
-        """Find nothing to say: each field says it by itself."""
+        """Refuse a previous signing secret without one that follows it; raises Invalid."""
+        if secrets.get("previousSigningSecret") and not secrets.get("signingSecret"):
+            text = "needs a Signing Secret beside it: it only signs as well during a rotation"
+            raise Invalid([Fault("/secrets/previousSigningSecret", text)])
 
     def longest(self, options: Any) -> float:
-        """Return the seconds that one attempt may take at the most."""
+        """Return the TimeOut, which is that of a whole attempt."""
         return float(options.timeout)
 
     def connect(self, options: Any, secrets: Mapping[str, Secret]) -> Session:
-        """Return a session; it connects with its first message."""
+        """Return a session that is connected; raises ChannelError."""
         return WebhookSession(self._dialler, options, secrets)
 
     def check_connection(self, options: Any, secrets: Mapping[str, Secret]) -> list[CheckStep]:
-        """Resolve, connect and shake hands, and send nothing."""
-        return steps(self._dialler, _target(options), options.timeout)
+        """Resolve, vet, connect and shake hands; sends nothing."""
+        deadline = clock.monotonic() + options.timeout
+        return steps(Opening(_endpoint(options), self._dialler, deadline))
 
     def describe(self, options: Any, notice: Notice) -> str:
         """Return one line about the request of a message, without query and secrets."""
         events = f"{len(notice.events):,} events, " if len(notice.events) > 1 else ""
-        return f"POST {place(options.url)}, {events}webhook-id {notice.id}"
+        return f"POST {parsed(options.url).shown}, {events}webhook-id {notice.id}"
 
 
 class WebhookSession:
@@ -62,25 +70,32 @@ class WebhookSession:
     def __init__(
         self, dialler: Dialler, options: WebhookOptions, secrets: Mapping[str, Secret]
     ) -> None:
-        self._options, self._signers = options, signers(secrets)
-        request = prepared(options.url)
-        self._http = HttpSession(dialler, _target(options), request, options.timeout)
+        self._options, self._signer = options, Signer(secrets)
+        endpoint, timeout = _endpoint(options), options.timeout
+        self._http = HttpSession(parsed(options.url), endpoint, dialler, timeout)
 
     def send(self, message: Any) -> Receipt:
         """Post a Notice within the system's time-out; raises ChannelError."""
-        body = payload(self._options, message)
-        made = headers(self._options, self._signers, message, body, utc_now())
-        return self._http.post(body, made, query(self._options, message))
+        options = self._options
+        body = payload(options, message)
+        made = headers(options, message) | self._signer.headers(message.id, body)
+        failpoints.reach(7)
+        hidden = veils(options, message)
+        return judged(self._http.post(body, made, query(options, message), hidden))
 
     def close(self) -> None:
         """End the connection."""
         self._http.close()
 
 
-def _target(options: WebhookOptions) -> Target:
-    return target(
-        prepared(options.url),
-        verify=options.verify_tls,
-        ca_pem=options.ca_pem,
-        proxy=options.proxy,
+def _endpoint(options: WebhookOptions) -> Endpoint:
+    """Return where the messages of a system go."""
+    address = parsed(options.url)
+    return Endpoint(
+        address.scheme,
+        address.host,
+        address.port,
+        options.ca_pem,
+        options.verify_tls,
+        proxied(options.proxy),
     )

@@ -8,13 +8,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from app.channels.fields import CaPem, field
-from app.channels.webhook_fields import Proxy, SigningSecret, Url
+from app.channels.http_url import Proxy, Url
+from app.channels.webhook_fields import SigningSecret
 from app.shapes import Shape, fault, line_break, number, text, whole
 
 MOST_ATTRIBUTES = 50
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS = frozenset(
-    "host content-length content-type transfer-encoding connection accept-encoding "
+    "host content-length content-type transfer-encoding connection accept-encoding user-agent "
+    "te trailer upgrade expect keep-alive "
     "webhook-id webhook-timestamp webhook-signature".split()
 )
 
@@ -24,7 +26,7 @@ class Attribute(Shape):
 
     type: Literal["Header", "Query", "Body"]
     key: Annotated[str, text(200, required=True, line=True)]
-    value: Annotated[str, text(2_000)] = ""
+    value: Annotated[str, text(2_000)] = Field("", validate_default=True)
 
     @field_validator("value")
     @classmethod
@@ -53,7 +55,9 @@ class BatchNotify(Shape):
 class WebhookOptions(Shape):
     """What is asked of a Webhook system, besides its secrets."""
 
-    url: Url = field("URL", "Where the messages are posted, with https:// or http://.")
+    url: Url = field(
+        "URL", "Where the messages are posted; https, or http in a network that is trusted."
+    )
     attributes: Annotated[list[Attribute], Field(max_length=MOST_ATTRIBUTES)] = field(
         "Attributes",
         "Go with every message. In their values $eventId, $source, $severity, $integration and "
@@ -61,10 +65,7 @@ class WebhookOptions(Shape):
         [],
     )
     batch_notify: BatchNotify | None = field(
-        "Batch Notify",
-        "Several events in one message. A variable in a Query attribute turns this off.",
-        None,
-        more=True,
+        "Batch Notify", "A variable in a Query attribute turns this off.", None, more=True
     )
     timeout: Annotated[float, number(1, 300)] = field(
         "TimeOut",
@@ -86,7 +87,10 @@ class WebhookOptions(Shape):
         more=True,
     )
     proxy: Proxy | None = field(
-        "HTTP Proxy", "Such as http://proxy.example:3128; empty: none.", None, more=True
+        "HTTP Proxy",
+        "Scheme http, host and port of the proxy in between; empty: none.",
+        None,
+        more=True,
     )
 
     @field_validator("attributes")

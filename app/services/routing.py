@@ -14,9 +14,11 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, select
 
+from app.channels import webhook_batches
 from app.domain.event_kinds import Row, Severity
 from app.domain.routing import Cell, Matrix
 from app.models import Lane, Preference, RouteRevision, System
+from app.services.hot import Hot
 from app.services.installation import Installation
 from app.services.sql import insert
 
@@ -24,6 +26,7 @@ from app.services.sql import insert
 STAMP = "_routing"
 MAIL_KINDS = ("smtp",)
 _STAMP = select(Preference.value).where(Preference.name == STAMP)
+_LOOK = Hot(_STAMP)
 _LATEST = (
     select(RouteRevision.id, RouteRevision.document, RouteRevision.made_at)
     .order_by(RouteRevision.id.desc())
@@ -60,7 +63,7 @@ _known: WeakKeyDictionary[object, tuple[Any, Routing]] = WeakKeyDictionary()
 
 def current(site: Installation, connection: Connection) -> Routing:
     """Return the routing that holds in the transaction of `connection`."""
-    stamp = connection.scalar(_STAMP)
+    stamp = _LOOK.one(connection, {})
     known = _known.get(site.store)
     if known is not None and known[0] == stamp:
         return known[1]
@@ -108,9 +111,14 @@ def _target(lanes: Mapping[tuple[str | None, int], int], row: Row, system: Any) 
     lane_id = lanes.get((None if mail else str(row), system.id))
     if lane_id is None:
         return None
-    batch = system.options.get("batchNotify") or {}
-    window = timedelta(seconds=batch.get("timeWindow", 0))
-    return Target(lane_id, system.id, mail, batch.get("size", 1), window)
+    size, seconds = _batch(system)
+    return Target(lane_id, system.id, mail, size, timedelta(seconds=seconds))
+
+
+def _batch(system: Any) -> tuple[int, int]:
+    """Return how many events a system takes at once, and how long the first waits for others."""
+    asked = webhook_batches.asked(system.options)
+    return asked or (1, 0)
 
 
 def matrix_of(document: Mapping[str, Any]) -> Matrix:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-HOOK = {
+HOOK: dict[str, Any] = {
     "name": "Hook",
     "kind": "webhook",
     "options": {"url": "https://hooks.example/in?token=t"},
@@ -20,15 +20,20 @@ def made(client: FlaskClient, **fields: Any) -> Any:
     return client.post("/api/v1/systems", json={**HOOK, **fields})
 
 
+def told(answer: Any) -> Any:
+    """Return the document of an answer."""
+    return answer.json
+
+
 def test_a_secret_that_was_made_is_shown_once(client: FlaskClient) -> None:
     answer = made(client)
-    secret = answer.json["secrets"]["signingSecret"]["value"]
+    secret = told(answer)["secrets"]["signingSecret"]["value"]
 
     assert answer.status_code == 201
     assert secret.startswith("whsec_")
     for path in ("/api/v1/systems/Hook", "/api/v1/systems", "/api/v1/routes"):
         assert secret not in client.get(path).text
-    read = client.get("/api/v1/systems/Hook").json
+    read = told(client.get("/api/v1/systems/Hook"))
     assert read["secrets"]["signingSecret"]["set"] is True
     assert read["options"]["batchNotify"] is None
 
@@ -50,20 +55,20 @@ def test_a_system_that_is_replaced_keeps_its_secret(client: FlaskClient) -> None
     answer = client.put("/api/v1/systems/Hook", json={**HOOK, "version": "2"})
 
     assert answer.status_code == 200
-    assert "value" not in answer.json["secrets"]["signingSecret"]
+    assert "value" not in told(answer)["secrets"]["signingSecret"]
 
 
 def test_a_rotation_keeps_the_secret_before_until_it_is_ended(client: FlaskClient) -> None:
     first = made(client).json["secrets"]["signingSecret"]["value"]
-    second = client.post("/api/v1/systems/Hook/rotate-secret").json["signingSecret"]
+    second = told(client.post("/api/v1/systems/Hook/rotate-secret"))["signingSecret"]
     again = client.post("/api/v1/systems/Hook/rotate-secret")
     changes = {"secrets": {"previousSigningSecret": None}}
     ended = client.patch("/api/v1/systems/Hook", json=changes)
     third = client.post("/api/v1/systems/Hook/rotate-secret")
 
-    assert len({first, second, third.json["signingSecret"]}) == 3
+    assert len({first, second, told(third)["signingSecret"]}) == 3
     assert (again.status_code, ended.status_code) == (409, 200)
-    assert set(ended.json["secrets"]) == {"signingSecret"}
+    assert set(told(ended)["secrets"]) == {"signingSecret"}
 
 
 def test_mail_has_nothing_to_rotate(client: FlaskClient) -> None:
