@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench import bulk, intake, lists, mails, passes, pdf, pruning, standing
+from bench.hook_rows import HOOKS
 from bench.rows import Figure, Figures, Row
 
 ROWS = (
@@ -56,6 +57,7 @@ ROWS = (
             ),
         ),
     ),
+    *HOOKS,
     Row(
         "after202",
         200,

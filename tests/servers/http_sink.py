@@ -7,6 +7,7 @@
 A script returns a status, the bytes of a whole answer, or a Manner. As a process:
 `python -m tests.servers.http_sink --port 0` prints `{"port": n}` and answers 200 to everything; a
 line `{"status": n}` on its standard input changes that, and `"stats"` is answered with the counts.
+With `--show` it prints what it gets, for people.
 """
 
 from __future__ import annotations
@@ -247,12 +248,17 @@ def main() -> None:
     """Run as a process."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
-    sink = HttpSink(port=parser.parse_args().port, keep=False)
+    parser.add_argument("--show", action="store_true")
+    given = parser.parse_args()
+    sink = HttpSink(port=given.port, keep=False)
     status = [200]
     times: list[tuple[float, int]] = []
 
     def note(request: Received) -> int:
         times.append((request.at, request.body.count(b'"title"')))
+        if given.show:
+            headers = "\n".join(f"{name}: {value}" for name, value in request.headers.items())
+            print(f"POST {request.path}\n{headers}\n\n{request.body.decode()}\n", flush=True)
         return status[0]
 
     sink.script = note
