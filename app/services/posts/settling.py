@@ -13,7 +13,7 @@ from app.domain.lane import LaneStanding, ripe, settled
 from app.models import IS_LEASED, IS_PENDING, IS_STORED, Delivery, Lane, LaneEntry
 from app.services import other_errors
 from app.services.installation import Installation
-from app.services.lanes import Lease, give_back_claims
+from app.services.lanes import Lease, give_back_claims, paused
 from app.services.posts import standing
 from app.services.sql import patiently
 
@@ -105,7 +105,9 @@ def _settle(site: Installation, lease: Lease, *, drained: bool) -> None:
             mine = {"lane": lease.lane_id}
             return any(connection.scalar(query, mine) is not None for query in queries)
 
-        if lane.state is LaneState.FLUSHING and not drained:
+        # A system that was paused meanwhile goes on with its flush when it runs again.
+        over = drained and not paused(connection, lease.system_id)
+        if lane.state is LaneState.FLUSHING and not over:
             return
         waits = any_of(_WAITS, _HELD)
         left = waits or any_of(_KEPT)

@@ -91,6 +91,8 @@ def take(site: Installation, lease: Lease) -> list[Post]:
         expire(connection, site, lease.lane_id, now)
         chosen = _choose(connection, lease.lane_id, now, oldest(site, now))
         if not chosen.ids:
+            # What is too old, with a later time of its own, is not chosen: it must not look due.
+            expire(connection, site, lease.lane_id, now, thoroughly=True)
             return []
         rows = connection.execute(_LEASED, {"ids": list(chosen.ids), "token": lease.token}).all()
     # RETURNING keeps no order (delivery.md).

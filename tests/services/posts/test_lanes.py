@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from app.channels import CHANNELS
 from app.domain.kinds import DeliveryState, EndReason, LaneState
+from app.models import Delivery, Failure, System
 from app.services import lanes
 from app.services.installation import Installation
 from tests.services.posts.lanes import KIND, World, down, refused
+from tests.services.spine import rows
 from tests.simulated import Simulated
 
 DAYS_3 = 259_200
@@ -385,6 +388,37 @@ def test_a_paused_system_stores_and_posts_nothing(world: World) -> None:
     assert world.arrived == ["a"]
 
 
+def test_a_flush_goes_on_after_a_pause(world: World) -> None:
+    world.channel.says = down
+    world.report(*(str(number) for number in range(450)))
+    world.passes(60)
+    world.channel.says = lambda _: _pause(world, "paused") if len(world.arrived) == 3 else None
+    world.report("new")
+    world.serve()
+    assert 3 < len(world.arrived) < 450
+
+    world.channel.says = lambda _: None
+    _pause(world, "running")
+    world.serve()
+
+    assert len(world.arrived) == 451
+    assert world.standing().state is LaneState.NORMAL
+
+
+def test_a_message_with_a_later_time_of_its_own_is_given_up_after_3_days_too(world: World) -> None:
+    world.channel.says = refused
+    (one,) = world.report("a")
+    world.serve()
+    table = Delivery.__table__
+    with world.site.store.writing() as connection:
+        later = world.time.now + timedelta(seconds=DAYS_3 + 5)
+        connection.execute(table.update().values(due_at=later))
+    world.skips(DAYS_3 + 10)
+    world.serve()
+
+    assert world.one(one).reason is EndReason.EXPIRED
+
+
 def test_the_3_days_go_on_while_a_system_is_paused(world: World) -> None:
     (one,) = world.report("a")
     _pause(world, "paused")
@@ -394,8 +428,6 @@ def test_the_3_days_go_on_while_a_system_is_paused(world: World) -> None:
 
 
 def _pause(world: World, status: str) -> None:
-    from app.models import System  # noqa: PLC0415 - this helper alone writes it
-
     table = System.__table__
     with world.site.store.writing() as connection:
         connection.execute(table.update().values(status=status))
@@ -412,9 +444,6 @@ def test_a_clock_that_jumps_gives_nothing_up(world: World) -> None:
 
 
 def test_other_error_names_the_route_and_ends_with_the_success(world: World) -> None:
-    from app.models import Failure  # noqa: PLC0415
-    from tests.services.spine import rows  # noqa: PLC0415
-
     world.channel.says = down
     world.report("a")
     world.serve()
