@@ -25,7 +25,7 @@ from tests.harness.hooks import (
 )
 from tests.harness.product import Product
 from tests.harness.rounds import rounds
-from tests.harness.waiting import eventually, grows, steadily
+from tests.harness.waiting import PATIENCE, eventually, grows, steadily
 from tests.servers.http_sink import HttpSink, Manner, Script, answer
 
 RETRY_DELAY = 2
@@ -116,7 +116,7 @@ def test_kills_of_the_worker_in_a_flush_repeat_only_what_was_in_flight(
         grows("requests", lambda: len(sink.requests), 50)
         installed.restarted("worker-1", installed.kill("worker-1"))
 
-    wait_for(sink, [*titles, "later"])
+    wait_for(sink, [*titles, "later"], PATIENCE + len(titles) / 20)
     in_flight = kills * MOST_CONNECTIONS
     assert_delivered_once(api, sink, [*titles, "later"], in_flight)
     assert_oldest_first(flushed(sink), MOST_CONNECTIONS - 1 + in_flight)
