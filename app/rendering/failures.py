@@ -25,7 +25,7 @@ from app.rendering.words import (
 FEW = 5  # up to here each failure has room for its whole message and the head of its trace
 TRACE_LINES, SHORT_TRACE_LINES = 12, 6
 TRACE_WIDTH = 200
-_MESSAGE = (4_000, 60)  # characters and lines
+MESSAGE = (4_000, 60)  # characters and lines
 _SHORT_MESSAGE = (300, 4)
 _PREVIEW = 140
 _TWO = 2
@@ -107,7 +107,7 @@ def _facts(mail: FailureMail) -> Iterator[tuple[str, str]]:
 
 def _block(mail: FailureMail, failure: FailureLine) -> Block:
     short = mail.total > FEW
-    lines = shortened(failure.message, *(_SHORT_MESSAGE if short else _MESSAGE))
+    lines = shortened(failure.message, *(_SHORT_MESSAGE if short else MESSAGE))
     trace, rest = _trace(mail, failure)
     return Block(
         title=cut(clean(entity(failure)), TRACE_WIDTH) if mail.total > 1 else "",
@@ -120,14 +120,20 @@ def _block(mail: FailureMail, failure: FailureLine) -> Block:
 
 
 def _trace(mail: FailureMail, failure: FailureLine) -> tuple[tuple[str, ...], str]:
-    """Return the first lines of the trace, and a line about the others."""
-    if not mail.include_trace or not failure.trace_lines or mail.total > FEW:
+    if not mail.include_trace or mail.total > FEW:
         return (), ""
-    if not failure.trace:
-        return (), f"The trace ({count(failure.trace_lines, 'line')}) is {MORE}."
     lines = TRACE_LINES if mail.total == 1 else SHORT_TRACE_LINES
-    shown = first_lines(failure.trace, lines, TRACE_WIDTH)
-    more = failure.trace_lines - len(shown)
+    return trace_head(failure.trace, failure.trace_lines, lines)
+
+
+def trace_head(trace: str | None, whole: int, most: int) -> tuple[tuple[str, ...], str]:
+    """Return the first `most` lines of a trace of `whole` lines, and a line about the others."""
+    if not whole:
+        return (), ""
+    if not trace:
+        return (), f"The trace ({count(whole, 'line')}) is {MORE}."
+    shown = first_lines(trace, most, TRACE_WIDTH)
+    more = whole - len(shown)
     return shown, f"… {count(more, 'more line')} {MORE}" if more > 0 else ""
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.rendering.event_mail import event_page, event_subject
 from app.rendering.failures import failure_page
 from app.rendering.mime import Attachment, Head, build
 from app.rendering.notices import notice
 from app.rendering.page import render_page
 from app.rendering.subject import subject
 from app.rendering.told import (
+    EventMail,
     FailureLine,
     FailureMail,
     FallbackMail,
@@ -21,6 +23,7 @@ from app.rendering.told import (
 
 __all__ = [
     "Attachment",
+    "EventMail",
     "FailureLine",
     "FailureMail",
     "FallbackMail",
@@ -48,12 +51,14 @@ def render(mail: Mail, attachments: tuple[Attachment, ...] = ()) -> Rendered:
     says that they are there. No text in a mail makes this raise; an address that could end its
     header does (Invalid).
     """
+    files: tuple[Attachment, ...] = ()
     if isinstance(mail, FailureMail):
         files = attachments if mail.include_trace else ()
         title = subject(mail)
         text, html = failure_page(mail, attached=bool(files))
+    elif isinstance(mail, EventMail):
+        title, (text, html) = event_subject(mail), event_page(mail)
     else:
-        files = ()
         title, page = notice(mail)
         text, html = render_page("notice", page, mail)
     return Rendered(title, build(_head(mail, title), text, html, files))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from app.domain.event_kinds import EventStatus, Received, Severity, Source
 from app.domain.kinds import Direction, Kind, Why
 
 
@@ -144,4 +146,28 @@ class FallbackMail(Envelope):
     recovered_at: datetime | None = None
 
 
-Mail = FailureMail | InactivityMail | RecoveryMail | TestMail | FallbackMail
+@dataclass(frozen=True, kw_only=True)
+class EventMail(Envelope):
+    """An event that the routing matrix sends to a mail system, since `why_text`.
+
+    `reported_link` is the reporter's own, to a place that we do not know. `trace` is the head of a
+    trace that has `trace_lines` lines in all; no lines: there is none.
+    """
+
+    title: str
+    source: Source
+    severity: Severity
+    received: Received
+    status: EventStatus
+    node: str | None
+    description: str | None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    reported_link: str | None
+    occurred_at: datetime
+    received_at: datetime
+    why_text: str
+    trace: str | None = None
+    trace_lines: int = 0
+
+
+Mail = FailureMail | InactivityMail | RecoveryMail | TestMail | FallbackMail | EventMail

@@ -9,9 +9,11 @@ from email.policy import default
 from html.parser import HTMLParser
 from typing import Any
 
+from app.domain.event_kinds import EventStatus, Received, Severity, Source
 from app.domain.kinds import Direction, Kind, Why
 from app.rendering.mail import (
     Attachment,
+    EventMail,
     FailureLine,
     FailureMail,
     FallbackMail,
@@ -180,6 +182,32 @@ def standing_in(**changes: Any) -> FallbackMail:
         "settings_link": "https://tocsin.example.org/systems/3",
     }
     return FallbackMail(**(ENVELOPE | facts | changes))
+
+
+def routed(**changes: Any) -> EventMail:
+    """Return the mail about an event of a cell of the matrix, changed."""
+    facts: dict[str, Any] = {
+        "title": "The disk is full",
+        "source": Source.METRICS,
+        "severity": Severity.ERROR,
+        "received": Received.ERROR,
+        "status": EventStatus.FIRING,
+        "node": "db-7",
+        "description": "98 % of /var are used.\n\nWrites fail from 100 % on.",
+        "labels": {"env": "prod", "region": "eu"},
+        "reported_link": "https://grafana.example.org/d/disk",
+        "occurred_at": NOW - timedelta(minutes=1),
+        "received_at": NOW - timedelta(seconds=3),
+        "why_text": "The cell Metrics / error names it.",
+        "link": "https://tocsin.example.org/events/9001",
+        "settings_link": "https://tocsin.example.org/routing/",
+    }
+    return EventMail(**(ENVELOPE | facts | changes))
+
+
+def over(**changes: Any) -> EventMail:
+    """Return the mail about an event that ends what another one told, changed."""
+    return routed(**({"status": EventStatus.RESOLVED} | changes))
 
 
 class Opened:

@@ -1,4 +1,4 @@
-"""The mails about silence, recovery, tests and failing systems: what each says to whom it wakes."""
+"""The mails about silence, recovery, tests, failing systems and events: what each says to whom."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from tests.rendering.samples import (
     NOW,
     STARTED,
     Opened,
+    over,
     recovered,
+    routed,
     silent,
     standing_in,
     trial,
@@ -42,13 +44,18 @@ EVERY = [
     standing_in(),
     standing_in(waiting=0),
     standing_in(recovered_at=AGAIN),
+    routed(),
+    routed(description=None, node=None, labels={}, reported_link=None),
+    over(),
 ]
 FIELDS: list[tuple[Make, str]] = [
     *((silent, name) for name in ("integration", "system1", "system2", "prefix", "why_text")),
     *((recovered, name) for name in ("integration", "system1", "system2", "prefix", "error")),
     *((trial, name) for name in ("integration", "system_name", "server", "requested_by", "prefix")),
     *((standing_in, name) for name in ("failing_system", "reason")),
-    *((make, "delivery_id") for make in (silent, recovered, trial, standing_in)),
+    *((routed, name) for name in ("title", "node", "description", "reported_link", "why_text")),
+    *((over, name) for name in ("title", "node")),
+    *((make, "delivery_id") for make in (silent, recovered, trial, standing_in, routed)),
 ]
 
 
@@ -105,7 +112,8 @@ def test_the_colour_says_whether_somebody_must_act(mail: Mail) -> None:
     colour = re.search("border-top:4px solid (#[0-9a-f]{6})", Opened(mail).html)
     assert colour
     subject = render(mail).subject
-    expected = PLAIN if "Test" in subject else GOOD if "works again" in subject else BAD
+    good = "works again" in subject or "Resolved" in subject
+    expected = PLAIN if "Test" in subject else GOOD if good else BAD
     assert colour[1] == expected
 
 
@@ -126,6 +134,7 @@ def test_each_mail_links_to_its_page_and_its_settings_and_nowhere_else(mail: Mai
         (trial(integration=None), "See the system in Tocsin", "Change this system"),
         (standing_in(), "See what waits in Tocsin", "Change this fallback"),
         (standing_in(waiting=0), "See the system in Tocsin", "Change this fallback"),
+        (routed(), "See the event in Tocsin", "Change the routing"),
     ],
 )
 def test_the_words_of_a_link_say_where_it_leads(mail: Mail, button: str, settings: str) -> None:
@@ -279,7 +288,7 @@ def test_no_text_reaches_a_header_as_anything_but_text(make: Make, field: str, t
 
 
 @pytest.mark.parametrize("field", ["to", "cc", "sender"])
-@pytest.mark.parametrize("make", [silent, recovered, trial, standing_in])
+@pytest.mark.parametrize("make", [silent, recovered, trial, standing_in, routed])
 def test_an_address_that_could_end_its_header_is_refused(make: Make, field: str) -> None:
     address = "ops@example.org\r\nBcc: evil@example.net"
     with pytest.raises(Invalid) as refused:
@@ -307,6 +316,8 @@ def test_our_own_prose_has_at_most_72_columns(mail: Mail) -> None:
         trial(integration="I" * 300),
         trial(integration=None, system_name="S s " * 99),
         standing_in(failing_system="S" * 300, reason="r" * 5_000, waiting=10**9),
+        routed(title="T" * 300, node="N" * 255),
+        over(title="T t " * 75),
     ],
 )
 def test_a_long_subject_is_cut_and_says_so(mail: Mail) -> None:
@@ -329,6 +340,8 @@ def test_a_long_error_is_cut_and_says_so() -> None:
         (recovered(), "Orders EU: AUTH_401 Login refused"),
         (trial(), "Nothing has failed, and nothing needs to be done."),
         (standing_in(), "Until it works again, nobody is told anything through Office mail."),
+        (routed(), "98 % of /var are used. Writes fail from 100 % on."),
+        (routed(description=None), "The cell Metrics / error names it."),
     ],
 )
 def test_the_list_of_mails_shows_what_the_subject_does_not_say(mail: Mail, shown: str) -> None:

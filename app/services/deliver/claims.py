@@ -38,6 +38,7 @@ class Claimed:
     silent_since: datetime | None
     limit_minutes: int | None
     about_system_id: int | None
+    event_id: int | None
 
 
 _COLUMNS = [Delivery.__table__.c[name] for name in Claimed.__dataclass_fields__]

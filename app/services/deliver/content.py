@@ -43,6 +43,7 @@ class MailJob:
     with it as a PDF, which `attachments` holds once it is made.
     `asked` are the recipients without a final verdict; `known` the verdicts so far of those who
     are still recipients, or have got it. `moved_to`: the registration names another system now.
+    `bounces_to`: where it is returned to if it cannot be delivered; None: to its sender.
     """
 
     claimed: Claimed
@@ -54,6 +55,7 @@ class MailJob:
     broken: str | None = None
     registered: bool = True
     moved_to: int | None = None
+    bounces_to: str | None = None
     traced: tuple[Told, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     read_at: float = field(default_factory=monotonic)
@@ -91,7 +93,8 @@ class MailJob:
         """Return the subject and the message, as of now."""
         assert self.mail is not None  # noqa: S101 - a job without mail is never built
         rendered = render(replace(self.mail, now=utc_now()), self.attachments)
-        return rendered.subject, Outgoing(self.mail.sender, self.asked, rendered.body)
+        sender = self.bounces_to or self.mail.sender
+        return rendered.subject, Outgoing(sender, self.asked, rendered.body)
 
     def noting(self, note: str, *attachments: Attachment) -> MailJob:
         """Return the job with a further note in its mail, and `attachments` in place of others."""
@@ -126,6 +129,8 @@ def _readable(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) 
     try:
         if claimed.kind is DeliveryKind.FALLBACK:
             return _fallback(system, teller, claimed, found)
+        if claimed.kind is DeliveryKind.EVENT:
+            return _event(system, teller, claimed, found)
         return _of_registration(teller, claimed, found)
     except Exception as error:
         log.exception("delivery %s cannot be read", claimed.id)
@@ -174,11 +179,33 @@ def _fallback(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) 
     own = addresses(system.options.to_email), addresses(system.options.cc_email)
     theirs = addresses(outage.row.options.get("toEmail") or "")
     to, cc = own if own[0] else (theirs or outage.waiting_for, [])
-    people = Recipients(tuple(to), tuple(one for one in cc if one not in to))
+    people = _people(to, cc)
     if not people.to:
         text = "Neither system has a To Email-Id, and no mail waits: nobody could be told."
         return MailJob(claimed, None, broken=text)
     return _addressed(claimed, teller.fallback(claimed, people, outage), people, found)
+
+
+def _event(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) -> MailJob:
+    """Return the mail about a routed event: to the To and CC Email-Id of the system (product.md 8).
+
+    An event that was deleted has nothing to tell any more.
+    """
+    told = found.events.get(claimed.event_id or 0)
+    if told is None:
+        return MailJob(claimed, None)
+    options = system.options
+    people = _people(addresses(options.to_email), addresses(options.cc_email))
+    if not people.to:
+        text = "The system has no To Email-Id any more: the event could be told to nobody."
+        return MailJob(claimed, None, broken=text)
+    job = _addressed(claimed, teller.event(claimed, people, told), people, found)
+    return replace(job, bounces_to=options.bounce_email or None)
+
+
+def _people(to: Sequence[str], cc: Sequence[str]) -> Recipients:
+    """Return whom a system writes to, each of them once."""
+    return Recipients(tuple(to), tuple(one for one in cc if one not in to))
 
 
 def _addressed(claimed: Claimed, mail: Mail, people: Recipients, found: Found) -> MailJob:

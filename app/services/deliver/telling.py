@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote
 
 from app.clock import to_micros, utc_now
+from app.domain.event_kinds import EventStatus, Received, Severity, Source
 from app.domain.kinds import DeliveryKind, Direction, Kind, LaneState, Why
 from app.domain.registration import Recipients
 from app.domain.silence import Quiet
 from app.rendering.mail import (
+    EventMail,
     FailureLine,
     FailureMail,
     FallbackMail,
@@ -82,6 +87,36 @@ class Teller:
             recovered_at=row.since if works else None,
         )
 
+    def event(self, claimed: Claimed, people: Recipients, told: Told) -> EventMail:
+        """Return the mail about a routed event, of which `told` has the document of the API."""
+        facts = json.loads(told.row.document)
+        return EventMail(
+            delivery_id=str(claimed.id),
+            message_id=claimed.message_id or self._named(claimed),
+            references=self._same(told.row.dedup_key),
+            sender=self.sender,
+            to=people.to,
+            cc=people.cc,
+            link=f"{self.url}/events/{told.row.id}",
+            settings_link=f"{self.url}/routing/",
+            public_url=self.url,
+            now=utc_now(),
+            title=facts["title"],
+            source=Source(facts["source"]),
+            severity=Severity(facts["severity"]),
+            received=Received(facts["severityReceived"]),
+            status=EventStatus(facts["status"]),
+            node=facts["node"],
+            description=facts["description"],
+            labels=facts["labels"],
+            reported_link=facts["link"],
+            occurred_at=datetime.fromisoformat(facts["occurredAt"]),
+            received_at=datetime.fromisoformat(facts["receivedAt"]),
+            why_text=claimed.why_text,
+            trace=told.trace,
+            trace_lines=told.row.lines or 0,
+        )
+
     def _failures(self, claimed: Claimed, about: Subject) -> FailureMail:
         kind, first = kind_of(claimed.kind), about.told[-1].row
         included = about.registered.include_error_trace
@@ -150,6 +185,13 @@ class Teller:
             return ()
         name = f"episode.{claimed.integration_id}.{claimed.direction}"
         return (self._id(name, f"{to_micros(claimed.episode_since):x}"),)
+
+    def _same(self, dedup_key: str | None) -> tuple[str, ...]:
+        """Return the id that the mails of one dedupKey refer to: opening, repeats and resolve."""
+        if dedup_key is None:
+            return ()
+        digits = blake2b(f"{self.url}\0{dedup_key}".encode(), digest_size=12).hexdigest()
+        return (self._id("event", digits),)
 
     def _named(self, claimed: Claimed) -> str:
         return self._id(str(claimed.id), f"{to_micros(claimed.created_at):x}")
