@@ -66,7 +66,19 @@ class LaneRun:
         return current
 
     def send(self, jobs: Sequence[Job], stopping: threading.Event) -> None:
-        """Send `jobs`; what is left when the endpoint fails is given back with the lane."""
+        """Send `jobs`; what is left when the endpoint fails is given back with the lane.
+
+        A flush begins with one connection: a few messages go over it before there are more.
+        """
+        while self.lease.state is LaneState.FLUSHING and self._connections() < self._most and jobs:
+            some = self._connections() * JOBS_A_CONNECTION
+            self._send(jobs[:some], stopping)
+            jobs = jobs[some:]
+            if not self.goes_on or stopping.is_set():
+                return
+        self._send(jobs, stopping)
+
+    def _send(self, jobs: Sequence[Job], stopping: threading.Event) -> None:
         self._jobs.extend(jobs)
         helpers = self._helping(len(jobs))
         futures = [self._senders.submit(one.work, stopping) for one in helpers]
