@@ -11,6 +11,7 @@ from app.rendering.notices import notice
 from app.rendering.page import render_page
 from app.rendering.subject import subject
 from app.rendering.told import (
+    EventLine,
     EventMail,
     FailureLine,
     FailureMail,
@@ -23,6 +24,7 @@ from app.rendering.told import (
 
 __all__ = [
     "Attachment",
+    "EventLine",
     "EventMail",
     "FailureLine",
     "FailureMail",

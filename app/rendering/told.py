@@ -147,11 +147,25 @@ class FallbackMail(Envelope):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EventLine:
+    """One event, as a list of several tells it."""
+
+    title: str
+    source: Source
+    received: Received
+    status: EventStatus
+    node: str | None
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class EventMail(Envelope):
     """An event that the routing matrix sends to a mail system, since `why_text`.
 
     `reported_link` is the reporter's own, to a place that we do not know. `trace` is the head of a
-    trace that has `trace_lines` lines in all; no lines: there is none.
+    trace that has `trace_lines` lines in all; no lines: there is none. `resolved_at`: when a later
+    event of the same key came that resolves it. A batch that is sent again by mail has `others` as
+    well, all but the most important one; `total` counts those beyond them.
     """
 
     title: str
@@ -168,6 +182,9 @@ class EventMail(Envelope):
     why_text: str
     trace: str | None = None
     trace_lines: int = 0
+    resolved_at: datetime | None = None
+    others: tuple[EventLine, ...] = ()
+    total: int = 1
 
 
 Mail = FailureMail | InactivityMail | RecoveryMail | TestMail | FallbackMail | EventMail

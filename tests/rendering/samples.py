@@ -13,6 +13,7 @@ from app.domain.event_kinds import EventStatus, Received, Severity, Source
 from app.domain.kinds import Direction, Kind, Why
 from app.rendering.mail import (
     Attachment,
+    EventLine,
     EventMail,
     FailureLine,
     FailureMail,
@@ -208,6 +209,18 @@ def routed(**changes: Any) -> EventMail:
 def over(**changes: Any) -> EventMail:
     """Return the mail about an event that ends what another one told, changed."""
     return routed(**({"status": EventStatus.RESOLVED} | changes))
+
+
+def another(number: int, **changes: Any) -> EventLine:
+    """Return a further event of a batch, changed."""
+    facts: dict[str, Any] = {"title": f"Event {number}", "source": Source.NODES, "node": None}
+    facts |= {"received": Received.WARNING, "status": EventStatus.FIRING, "occurred_at": STARTED}
+    return EventLine(**(facts | changes))
+
+
+def batch(*others: EventLine, **changes: Any) -> EventMail:
+    """Return the mail about several events, of which `routed` is the most important."""
+    return routed(**({"others": others, "total": 1 + len(others)} | changes))
 
 
 class Opened:

@@ -11,7 +11,7 @@ from app.rendering.event_mail import MOST_LABELS, event_subject
 from app.rendering.failures import TRACE_LINES
 from app.rendering.mail import Attachment, EventMail, render
 from app.rendering.subject import LONGEST
-from tests.rendering.samples import HOSTILE, TRACE, Opened, over, routed
+from tests.rendering.samples import HOSTILE, NOW, TRACE, Opened, another, batch, over, routed
 
 BAD, GOOD, PLAIN = "#d63939", "#2fb344", "#066fd1"
 
@@ -37,6 +37,10 @@ def both(mail: EventMail) -> tuple[str, str]:
         ),
         (over(), "Resolved: Metrics: The disk is full · db-7"),
         (over(received=Received.CRITICAL), "Resolved: Metrics: The disk is full · db-7"),
+        (
+            routed(resolved_at=NOW),
+            "[ERROR] Metrics: The disk is full (resolved since) · db-7",
+        ),
         (routed(title="db-7 has no disk left"), "[ERROR] Metrics: db-7 has no disk left"),
         (routed(node="n" * 60), f"[ERROR] Metrics: The disk is full · {'n' * 39}…"),
     ],
@@ -66,6 +70,13 @@ def test_the_colour_says_how_bad_it_is_and_that_it_is_over(mail: EventMail, colo
     found = re.search("border-top:4px solid (#[0-9a-f]{6})", Opened(mail).html)
     assert found
     assert found[1] == colour
+
+
+def test_an_opening_that_came_late_says_that_it_is_over() -> None:
+    mail = routed(resolved_at=NOW)
+    assert f"border-top:4px solid {GOOD}" in Opened(mail).html
+    for told in both(mail):
+        assert "Resolved since 3 Nov 2026, 10:46 UTC." in told
 
 
 def test_that_it_is_over_is_also_said_in_words() -> None:
@@ -160,6 +171,41 @@ def test_nothing_is_attached_whatever_is_given() -> None:
     mail = routed(trace=TRACE, trace_lines=352)
     assert render(mail, (Attachment("traces.pdf", b"%PDF-1.7"),)) == render(mail)
     assert "attached" not in Opened(mail).seen
+
+
+# A batch that is sent again by mail.
+
+
+def test_a_batch_leads_with_its_first_event_and_counts_the_others() -> None:
+    mail = batch(another(1), another(2))
+    assert render(mail).subject == "[ERROR] Metrics: The disk is full and 2 more events"
+    assert "See the events in Tocsin" in Opened(mail).text
+    long = batch(*map(another, range(9)), total=1_347, title="t" * 300)
+    assert render(long).subject.endswith("… and 1,346 more events")
+    assert len(render(long).subject) <= LONGEST
+
+
+def test_the_other_events_are_listed_and_those_beyond_the_list_counted_with_a_link() -> None:
+    others = (another(1, node="n1"), another(2, status=EventStatus.RESOLVED))
+    mail = batch(*others, total=500)
+    opened = Opened(mail)
+    for told in both(mail):
+        assert "2 more events in this mail" in told
+        assert "[WARNING] Nodes: Event 1 · n1 3 Nov 2026, 08:32:05 UTC" in told
+        assert "Resolved: Nodes: Event 2 3 Nov 2026, 08:32:05 UTC" in told
+        assert "497 more events in Tocsin" in told
+    assert opened.page.values("href").count(mail.link) == 2
+    assert max(map(len, opened.text.splitlines())) <= 72
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("field", ["title", "node"])
+def test_no_text_of_another_event_breaks_a_mail(field: str, text: str) -> None:
+    opened = Opened(batch(another(1, **{field: text})))
+    assert set(opened.page.elements) <= set(Opened(batch(another(1))).page.elements)
+    assert len(opened.page.values("href")) == 2
+    for told in (opened.text, opened.page.words):
+        assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202d\u202e]", told)
 
 
 # What cannot break it.

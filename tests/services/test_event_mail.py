@@ -13,7 +13,7 @@ from sqlalchemy import delete, update
 
 from app.domain.kinds import DeliveryState, EndReason, ErrorType, FailureState, LaneState
 from app.models import Event, Failure, System, Trace
-from app.services import configuring, invariants, lane_work, routes
+from app.services import configuring, invariants, lane_work, outbox, replays, routes
 from app.services.installation import Installation
 from app.services.systems import SYSTEMS
 from tests.servers.mailbox import Mail
@@ -23,6 +23,10 @@ from tests.services.makers import ACTOR, lane_of, put_system
 from tests.services.spine import Post, deliveries, mail_server, registered, report, rows
 
 TO, CC, BOUNCE = "oncall@corp.example", "boss@corp.example", "bounces@corp.example"
+
+
+HOOK, BATCH = "http://127.0.0.1:9/", {"size": 10, "timeWindow": 60}
+CELL = {"source": "metrics", "severity": "error", "systems": ["Mail"]}
 
 
 def routed_to(site: Installation, port: int, **changes: Any) -> None:
@@ -37,8 +41,7 @@ def routed_to(site: Installation, port: int, **changes: Any) -> None:
         "toEmail": TO,
     }
     put_system(site, options=options | changes)
-    cell = {"source": "metrics", "severity": "error", "systems": ["Mail"]}
-    routes.replace(site, ACTOR, {"cells": [cell]})
+    routes.replace(site, ACTOR, {"cells": [CELL]})
 
 
 def change(site: Installation, **options: Any) -> None:
@@ -116,6 +119,26 @@ def test_the_mails_of_one_dedup_key_stand_in_one_thread(site: Installation) -> N
     assert opening == over != other
     assert len({one["Message-ID"] for one in found}) == 3
     assert str(found[1]["Subject"]).startswith("Resolved: ")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_opening_that_goes_after_its_resolve_says_that_it_is_over(
+    site: Installation, again: bool
+) -> None:
+    routed_to(site, closed_port())
+    take(site, {"dedupKey": "disk"})
+    post = Post(site)
+    post.serve()
+    later = [{"status": "resolved"}, {"title": "Again"}] if again else [{"status": "resolved"}]
+    take(site, *({"dedupKey": "disk", "severity": "info"} | one for one in later))
+
+    with mail_server() as sink:
+        change(site, port=sink.port)
+        post.run_pass()
+
+    (message,) = opened(sink.mails)
+    assert ("(resolved since)" in message["Subject"]) is not again
+    assert ("Resolved since " in text_of(message)) is not again
 
 
 def test_a_server_that_is_down_is_one_other_error_and_the_events_wait_for_the_pass(
@@ -286,4 +309,28 @@ def test_routed_mail_and_mail_of_a_registration_share_a_lane_and_do_not_mix(
     told, routed_one = deliveries(site)
     assert answer["failure"]["id"] == str(failure.id)
     assert failure.notified_delivery_id == told.id != routed_one.id
+    assert invariants.check(site) == []
+
+
+def test_a_batch_that_is_sent_again_by_mail_tells_all_of_its_events_in_one(
+    site: Installation,
+) -> None:
+    with mail_server() as sink:
+        put_system(site, "Sink", kind="webhook", options={"url": HOOK, "batchNotify": BATCH})
+        routed_to(site, sink.port)
+        routes.replace(site, ACTOR, {"cells": [{**CELL, "systems": ["Sink"]}]})
+        warning = {"title": "Late", "status": "resolved"}
+        take(site, warning, {"title": "Again", "trace": "E"}, {"severity": "critical"})
+        (collected,) = deliveries(site)
+        outbox.cancel(site, collected.id, ACTOR)
+        replays.replay(site, collected.id, ACTOR, "Mail")
+        Post(site).serve()
+
+    (message,), (_, again) = opened(sink.mails), deliveries(site)
+    assert message["Subject"] == "[CRITICAL] Metrics: The disk is full and 2 more events"
+    told = text_of(message)
+    assert told.index("[ERROR] Metrics: Again") < told.index("Resolved: Metrics: Late")
+    assert f"/deliveries/{again.id} " in told
+    assert "Why this mail: Sent again by a test." in told
+    assert again.state is DeliveryState.DELIVERED
     assert invariants.check(site) == []

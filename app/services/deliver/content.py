@@ -24,6 +24,7 @@ from app.services.deliver.claims import Claimed, again
 from app.services.deliver.ended import Ended
 from app.services.deliver.endpoint import Endpoint
 from app.services.deliver.found import Found, Told, find
+from app.services.deliver.found_events import told_events
 from app.services.deliver.once import Sent, envelope
 from app.services.deliver.telling import Subject, Teller, kind_of
 from app.services.installation import Installation
@@ -107,7 +108,7 @@ class MailJob:
 def load(site: Installation, system: Endpoint, claims: Sequence[Claimed]) -> list[MailJob]:
     """Read what `claims` say, in a few statements however many they are."""
     with site.store.reading() as connection:
-        found = find(connection, claims)
+        found = replace(find(connection, claims), events=told_events(connection, claims))
     teller = Teller(site.settings.public_url, system.id, system.options.sender_email)
     return [_readable(system, teller, claimed, found) for claimed in claims]
 
@@ -191,8 +192,8 @@ def _event(system: Endpoint, teller: Teller, claimed: Claimed, found: Found) -> 
 
     An event that was deleted has nothing to tell any more.
     """
-    told = found.events.get(claimed.event_id or 0)
-    if told is None:
+    told = found.events.get(claimed.id)
+    if not told:
         return MailJob(claimed, None)
     options = system.options
     people = _people(addresses(options.to_email), addresses(options.cc_email))

@@ -22,7 +22,6 @@ from app.domain.silence import Quiet
 from app.models import (
     DeliveryItem,
     DeliveryRecipient,
-    Event,
     Failure,
     Integration,
     IntegrationDirection,
@@ -63,11 +62,6 @@ _TOLD = (
     .outerjoin(Trace, Trace.hash == Failure.trace_hash)
     .where(_NUMBERED.c.place <= MOST_LISTED)
     .order_by(_NUMBERED.c.delivery_id, _NUMBERED.c.place)
-)
-_EVENTS = (
-    select(Event.id, Event.dedup_key, Event.document, Event.trace_hash, Trace.lines)
-    .outerjoin(Trace, Trace.hash == Event.trace_hash)
-    .where(Event.id.in_(_IDS))
 )
 _TRACES = select(Trace.hash, Trace.body).where(Trace.hash.in_(bindparam("hashes", expanding=True)))
 _KNOWN = select(
@@ -120,7 +114,7 @@ _Way = tuple[int | None, Direction | None]
 class Found:
     """What was read for a batch: failures and verdicts by delivery, settings by direction.
 
-    `events` are those of routed mail, by their own ids.
+    `events` are those that routed mail tells (see found_events), by delivery.
     """
 
     told: Mapping[int, Sequence[Told]]
@@ -129,7 +123,7 @@ class Found:
     quiet: Mapping[_Way, Quiet] = field(default_factory=dict)
     failing_since: Mapping[_Way, datetime | None] = field(default_factory=dict)
     outages: Mapping[int, Outage] = field(default_factory=dict)
-    events: Mapping[int, Told] = field(default_factory=dict)
+    events: Mapping[int, Sequence[Told]] = field(default_factory=dict)
 
 
 def find(connection: Connection, claims: Sequence[Claimed]) -> Found:
@@ -143,7 +137,6 @@ def find(connection: Connection, claims: Sequence[Claimed]) -> Found:
         quiet={(row.integration_id, row.direction): _quiet(row) for row in rows},
         failing_since={(row.integration_id, row.direction): row.episode_since for row in rows},
         outages=outages_of(connection, claims) if DeliveryKind.FALLBACK in kinds else {},
-        events=_events(connection, claims) if DeliveryKind.EVENT in kinds else {},
     )
 
 
@@ -176,15 +169,6 @@ def _failures(connection: Connection, claims: Sequence[Claimed]) -> dict[int, li
     for row in rows:
         told[row.delivery_id].append(Told(row, heads.get(row.trace_hash)))
     return told
-
-
-def _events(connection: Connection, claims: Sequence[Claimed]) -> dict[int, Told]:
-    """Read the events of routed mail, each with the head of its trace."""
-    ids = {claimed.event_id for claimed in claims if claimed.event_id is not None}
-    rows = connection.execute(_EVENTS, {"ids": list(ids)}).all()
-    hashes = {row.trace_hash for row in rows if row.trace_hash is not None}
-    heads = traces(connection, sorted(hashes), TRACE_HEAD)
-    return {row.id: Told(row, heads.get(row.trace_hash)) for row in rows}
 
 
 def _known(

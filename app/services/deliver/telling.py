@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote
 
 from app.clock import to_micros, utc_now
-from app.domain.event_kinds import EventStatus, Received, Severity, Source
 from app.domain.kinds import DeliveryKind, Direction, Kind, LaneState, Why
 from app.domain.registration import Recipients
 from app.domain.silence import Quiet
@@ -25,6 +22,7 @@ from app.rendering.mail import (
     RecoveryMail,
 )
 from app.services.deliver.claims import Claimed
+from app.services.deliver.event_facts import event_facts
 from app.services.deliver.found import Told
 from app.services.deliver.outages import Outage
 
@@ -87,34 +85,24 @@ class Teller:
             recovered_at=row.since if works else None,
         )
 
-    def event(self, claimed: Claimed, people: Recipients, told: Told) -> EventMail:
-        """Return the mail about a routed event, of which `told` has the document of the API."""
-        facts = json.loads(told.row.document)
+    def event(self, claimed: Claimed, people: Recipients, told: Sequence[Told]) -> EventMail:
+        """Return the mail about a routed event, or a batch of them."""
+        first, alone = told[0].row, len(told) == 1
         return EventMail(
             delivery_id=str(claimed.id),
             message_id=claimed.message_id or self._named(claimed),
-            references=self._same(told.row.dedup_key),
+            references=self._same(first.dedup_key) if alone else (),
             sender=self.sender,
             to=people.to,
             cc=people.cc,
-            link=f"{self.url}/events/{told.row.id}",
+            link=f"{self.url}/events/{first.id}"
+            if alone
+            else f"{self.url}/deliveries/{claimed.id}",
             settings_link=f"{self.url}/routing/",
             public_url=self.url,
             now=utc_now(),
-            title=facts["title"],
-            source=Source(facts["source"]),
-            severity=Severity(facts["severity"]),
-            received=Received(facts["severityReceived"]),
-            status=EventStatus(facts["status"]),
-            node=facts["node"],
-            description=facts["description"],
-            labels=facts["labels"],
-            reported_link=facts["link"],
-            occurred_at=datetime.fromisoformat(facts["occurredAt"]),
-            received_at=datetime.fromisoformat(facts["receivedAt"]),
             why_text=claimed.why_text,
-            trace=told.trace,
-            trace_lines=told.row.lines or 0,
+            **event_facts(told),
         )
 
     def _failures(self, claimed: Claimed, about: Subject) -> FailureMail:
