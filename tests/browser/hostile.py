@@ -62,6 +62,7 @@ def fill(api: Api) -> Mapping[str, str]:
             f"/schedules/{named(addressed(text))}", {"every": {"n": number + 1, "unit": "hours"}}
         )
         _integration(api, text)
+    routed = _events(api)
     first = PAYLOADS[0]
     block = {"recipients": ["ops@example.com"], "subjectPrefix": first}
     bulk = {"system": MAIL, "forward": block}
@@ -79,6 +80,7 @@ def fill(api: Api) -> Mapping[str, str]:
         "failure": _first(failures, "global"),
         "processing": _first(failures, "processing"),
         "system": named(MAIL),
+        **routed,
     }
 
 
@@ -91,6 +93,38 @@ def _system(api: Api, text: str) -> None:
     options = {"server": "127.0.0.1", "port": 9, "encryption": "none", "timeout": 10}
     options |= {"authenticationRequired": False, "senderEmail": "tocsin@example.com"}
     api.put(f"/systems/{named(text)}", {"kind": "smtp", "options": options})
+
+
+def _events(api: Api) -> dict[str, str]:
+    """Route events of which every part is hostile to a webhook at which nothing listens."""
+    name = addressed(f"hook {PAYLOADS[0]}")
+    attributes = [
+        {"type": kind, "key": "X-Key" if kind == "Header" else text, "value": text}
+        for kind, text in zip(("Header", "Query", "Body"), PAYLOADS, strict=False)
+    ]
+    options = {"url": "http://127.0.0.1:9/in", "attributes": attributes, "timeout": 5}
+    api.put(f"/systems/{named(name)}", {"kind": "webhook", "options": options})
+    cell = {"source": "metrics", "severity": "error", "systems": [name]}
+    api.put("/routes", {"cells": [cell], "subscriptions": []})
+    events = [
+        {
+            "id": text,
+            "source": "metrics",
+            "severity": "error",
+            "title": text,
+            "description": text,
+            "node": text,
+            "dedupKey": text,
+            "labels": {text: text},
+            "link": "https://evil.example/?" + named(text),
+            "trace": text,
+        }
+        for text in PAYLOADS
+    ]
+    taken = api.sure("POST", "/events", events).of(202)["events"]
+    event = str(taken[0]["id"])
+    found = eventually("a routed delivery", lambda: api.items("/deliveries", event=event))
+    return {"event": event, "routed": str(found[0]["id"]), "hook": named(name)}
 
 
 def _integration(api: Api, text: str) -> None:
