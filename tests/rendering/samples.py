@@ -201,7 +201,7 @@ def routed(**changes: Any) -> EventMail:
         "received_at": NOW - timedelta(seconds=3),
         "why_text": "The cell Metrics / error names it.",
         "link": "https://tocsin.example.org/events/9001",
-        "settings_link": "https://tocsin.example.org/routing/",
+        "settings_link": "https://tocsin.example.org/systems/",
     }
     return EventMail(**(ENVELOPE | facts | changes))
 

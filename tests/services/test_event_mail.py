@@ -87,7 +87,7 @@ def test_an_event_of_a_cell_with_a_mail_system_goes_to_its_to_and_cc(site: Insta
     assert "Trace DiskError: full at write" in told
     assert "Labels: a=b " in told
     assert f"/events/{event.id} " in told
-    assert "/routing/ " in told
+    assert "/systems/ " in told
     (delivery,) = deliveries(site)
     assert f"Why this mail: {delivery.why_text}" in told
     assert (delivery.state, delivery.attempt_count) == (DeliveryState.DELIVERED, 1)
