@@ -1,4 +1,4 @@
-"""What became of a test mail, in the words in which every screen shows it."""
+"""What became of a test, in the words in which every screen shows it."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ class Shown:
 
 def shown(found: DeliveryWithAttempts) -> Shown:
     """Return what became of the test that `found` is."""
-    attempt = found.attempts[-1] if found.attempts else None
+    attempt, people = found.attempts[-1] if found.attempts else None, found.recipients
     if found.state not in FINAL_STATES or attempt is None:
         where = "is being sent" if attempt else "waits for a worker"
-        return Shown(False, "info", f"The test mail {where} …")
-    people = found.recipients
+        return Shown(False, "info", f"The test {'mail' if people else 'message'} {where} …")
+    if not people:
+        return _over_http(attempt)
     took = sum(one.state is RecipientState.ACCEPTED for one in people)
     whole = bool(people) and took == len(people)
     colour, headline = _verdict(attempt, took, len(people))
@@ -54,6 +55,16 @@ def shown(found: DeliveryWithAttempts) -> Shown:
         people=() if whole else people,
         lines=spoken(attempt.transcript or ""),
     )
+
+
+def _over_http(attempt: AttemptDocument) -> Shown:
+    """Return what an endpoint made of a test: over HTTP there are no recipients."""
+    colour, headline = {
+        Verdict.OK: ("success", "The endpoint accepted the test message"),
+        Verdict.UNKNOWN: ("warning", "What became of the test message is not known"),
+    }.get(attempt.verdict or Verdict.FAILED, ("danger", "The test message was not accepted"))
+    took = "" if attempt.duration_ms is None else length(attempt.duration_ms / 1000)
+    return Shown(True, colour, headline, attempt.answer or "", took)
 
 
 def _verdict(attempt: AttemptDocument, took: int, people: int) -> tuple[str, str]:

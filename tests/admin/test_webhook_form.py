@@ -6,10 +6,12 @@ import re
 
 from werkzeug.test import TestResponse
 
-from app.services import configuring
+from app.services import configuring, processes
+from app.services.deliver import trials
 from app.services.installation import Installation
 from app.services.systems import SYSTEMS
 from tests.admin.person import Person, words
+from tests.servers.http_sink import HttpSink
 
 URL = "https://hooks.example/in?token=t"
 FORM = {
@@ -130,3 +132,22 @@ def test_a_rotation_asks_before(admin: Person) -> None:
 
     assert "whsec_" not in asked
     assert "Rotate" in asked
+
+
+def test_a_test_of_a_webhook_says_what_the_endpoint_made_of_it(
+    site: Installation, admin: Person
+) -> None:
+    with HttpSink() as sink:
+        made(admin, options__url=sink.url)
+        sent = admin.post("/systems/-/test/Hook")
+        trials.run(site, processes.register(site, "worker"))
+        well = admin.text(sent.headers["Location"])
+        sink.script = lambda _: 503
+        sent = admin.post("/systems/-/test/Hook")
+        trials.run(site, processes.register(site, "worker"))
+        ill = admin.text(sent.headers["Location"])
+
+    assert "The endpoint accepted the test message" in well
+    assert sink.requests[0].document["type"] == "test"
+    assert "The test message was not accepted" in ill
+    assert "answered 503" in ill
