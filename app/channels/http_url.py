@@ -117,4 +117,4 @@ def proxied(proxy: str | None) -> tuple[str, int] | None:
 Url = Annotated[
     str, Rule(_url, {"type": "string", "format": "uri", "minLength": 1, "maxLength": LONGEST_URL})
 ]
-Proxy = Annotated[str, Rule(_proxy, {"type": "string", "minLength": 1, "maxLength": LONGEST_URL})]
+Proxy = Annotated[str, Rule(_proxy, {"type": "string", "format": "uri", "maxLength": LONGEST_URL})]

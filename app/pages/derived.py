@@ -123,4 +123,6 @@ def _kind(schema: Schema) -> str:
         return "number"
     if schema.get("type") == "array":
         return "rows" if "$ref" in schema.get("items", {}) else "list"
-    return "textarea" if schema.get("maxLength", 0) > _LONG else "text"
+    # An address is one line, however long.
+    long = schema.get("maxLength", 0) > _LONG and schema.get("format") != "uri"
+    return "textarea" if long else "text"

@@ -72,13 +72,9 @@ PEOPLE = {
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a delivery stands, in the parts of "Retry 3 of 10 at 10:31".
-
-    `at` is to be shown in the reader's zone, after the word `before` it; None: there is no time.
-    """
+    """Where a delivery stands: "Retry 3 of 10", and `at`, to be shown in the reader's zone."""
 
     text: str
-    before: str = ""
     at: datetime | None = None
 
 
@@ -98,10 +94,10 @@ def _waiting(one: DeliveryDocument) -> Standing:
         return Standing("Waiting for the next run")
     if one.next_retry is not None:
         number = "" if one.retries_of is None else f" of {one.retries_of:,}"
-        return Standing(f"Retry {one.next_retry:,}{number}", "at", one.due_at)
+        return Standing(f"Retry {one.next_retry:,}{number}", one.due_at)
     # Nothing else that was never tried has a time ahead.
     if one.kind is DeliveryKind.EVENT and not one.attempt_count and one.due_at > utc_now():
-        return Standing("Waiting for a batch", "until", one.due_at)
+        return Standing("Waiting for a batch", one.due_at)
     return Standing(WORDS[one.state])
 
 
