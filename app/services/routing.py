@@ -26,7 +26,8 @@ from app.services.sql import insert
 STAMP = "_routing"
 MAIL_KINDS = ("smtp",)
 _STAMP = select(Preference.value).where(Preference.name == STAMP)
-_LOOK = Hot(_STAMP)
+# On PostgreSQL a change of routes waits for those who decide by the routes before.
+_LOOK = Hot(_STAMP.with_for_update(read=True, key_share=True))
 _LATEST = (
     select(RouteRevision.id, RouteRevision.document, RouteRevision.made_at)
     .order_by(RouteRevision.id.desc())

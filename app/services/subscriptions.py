@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.orm import Session
 
+from app.clock import utc_now
 from app.domain import retry
 from app.domain.event_kinds import Row
 from app.domain.kinds import LaneState
@@ -64,6 +65,10 @@ def _new(change: Change, row: Row, system_id: int) -> Lane:
 def _hold(lane: Lane, row: Row, own: RetryPolicy | None, system: System) -> None:
     policy = holding(row, own, system).policy
     lane.own_policy = None if own is None else own.document
+    if lane.next_try_at is not None and lane.retry_delay != policy.delay:
+        # A shorter delay holds for the round that is waited for, too.
+        soon = utc_now() + timedelta(seconds=policy.delay)
+        lane.next_try_at = min(lane.next_try_at, soon)
     lane.policy, lane.retry_number, lane.retry_delay = policy.policy, policy.number, policy.delay
 
 

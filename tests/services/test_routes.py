@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.event import listen, remove
 
 from app.channels import CHANNELS
 from app.channels.fake import FakeChannel
+from app.clock import utc_now
 from app.domain.event_kinds import Row, Severity
 from app.domain.kinds import DeliveryKind, DeliveryState, EndReason, LaneState, Policy
 from app.domain.routing import Cell
@@ -230,6 +232,18 @@ def test_a_systems_policy_holds_at_once_where_its_subscriptions_have_none(
     assert effective == {
         "metrics": ("system", False), "backups": ("default", True), "nodes": ("own", False),
     }  # fmt: skip
+
+
+def test_a_shorter_delay_holds_for_the_round_that_is_waited_for(site: Installation) -> None:
+    hook(site)
+    save(site, cell("metrics", "error", "Hook"), subscriptions=[policy("metrics", "Hook", BOUNDED)])
+    far = utc_now() + timedelta(seconds=60)
+    with site.store.writing() as connection:
+        connection.execute(update(Lane).values(state="retrying", held_id=1, next_try_at=far))
+    shorter = policy("metrics", "Hook", {**BOUNDED, "retryDelay": 5})
+    save(site, cell("metrics", "error", "Hook"), subscriptions=[shorter])
+
+    assert lanes(site)["metrics", "Hook"].next_try_at <= utc_now() + timedelta(seconds=5)
 
 
 def test_a_stale_condition_changes_nothing(site: Installation) -> None:
