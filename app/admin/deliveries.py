@@ -18,7 +18,7 @@ from app.pages.filters import Choice, Period, Text
 from app.pages.forms import sentence
 from app.pages.lists import Column, Empty, Listing
 from app.pages.screen import Answer, Screen, back, post, route, unsure
-from app.services import configuring, lanes, outbox, replays
+from app.services import configuring, lanes, outbox, replay_bulk, replays
 from app.services.reading import deliveries, delivery_words
 from app.services.reading import lanes as read_lanes
 from app.services.reading.deliveries import DeliveryDocument, DeliveryQuery
@@ -83,6 +83,7 @@ class Deliveries(Screen):
             page=page,
             total=view.total(page, partial(deliveries.count, self.site)),
             held=self._held(),
+            ends=FINAL_STATES,
             kinds=_KINDS,
             words=delivery_words,
         )
@@ -115,6 +116,21 @@ class Deliveries(Screen):
         except (Conflict, Invalid) as error:
             return self.done(f"{self.path}{number}", _said(error), "warning")
         return self.done(f"{self.path}{made}", f"It is sent again, as delivery {made}.")
+
+    @post("/again", Role.OPERATOR)
+    def again_all(self) -> Answer:
+        """Send all final deliveries of a filter again, as a job."""
+        typed = {name[2:]: value for name, value in request.form.items() if name[:2] == "f."}
+        view = LISTING.view(typed, self.path, DeliveryQuery)
+        if view.problems or view.query.state not in FINAL_STATES:
+            return self.done(self.path, "Choose a state that is final first.", "warning")
+        asked = unsure("Everything that this filter finds is sent once more.", "Send again")
+        if asked:
+            return asked
+        job = replay_bulk.many(self.site, self.actor, view.query)
+        if job is None:
+            return self.done(self.path, "Nothing matches any more.", "info")
+        return self.done(f"/jobs/{job}", "What matches is being sent again.", "info")
 
     def _others(self) -> list[str]:
         """Return the systems that a routed event could be sent to instead."""
