@@ -68,7 +68,7 @@ class Endpoint:
     """One declaration: what Flask routes and what the OpenAPI document says.
 
     `scope` None: open to everyone. `loopback`: open to callers of this machine. `headers` are the
-    headers that the view reads, each with what it means.
+    headers that the view reads, each with what it means. `direct`: answered before Flask.
     """
 
     method: str
@@ -83,6 +83,7 @@ class Endpoint:
     media_type: str
     headers: Mapping[str, str]
     types: tuple[str, ...]
+    direct: bool
     takes: Mapping[str, Any]
 
     @property
@@ -140,6 +141,7 @@ def endpoint(  # noqa: PLR0913 - one declaration, all by keyword
     media_type: str = "application/json",
     headers: Mapping[str, str] | None = None,
     types: tuple[str, ...] = (),
+    direct: bool = False,
 ) -> Callable[[V], V]:
     """Declare the decorated view as an endpoint; its docstring is its description.
 
@@ -163,6 +165,7 @@ def endpoint(  # noqa: PLR0913 - one declaration, all by keyword
                 media_type=media_type,
                 headers=headers or {},
                 types=types,
+                direct=direct,
                 takes=_taken(view),
             )
         )
