@@ -18,6 +18,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel
@@ -86,22 +87,22 @@ class Endpoint:
     direct: bool
     takes: Mapping[str, Any]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The operation id: readFailure for read_failure."""
         return re.sub(r"_(.)", lambda found: found[1].upper(), self.view.__name__)
 
-    @property
+    @cached_property
     def parts(self) -> tuple[str, ...]:
         """The names of the variable parts of its path."""
         return tuple(re.findall(r"{(\w+)}", self.path))
 
-    @property
+    @cached_property
     def rule(self) -> str:
         """Its path as Werkzeug writes it; a name may hold anything, an encoded slash as well."""
         return re.sub(r"{(?!id})(\w+)}", r"<name:\1>", self.path).replace("{id}", "<id>")
 
-    @property
+    @cached_property
     def body(self) -> type[BaseModel] | None:
         """The shape of its body, or the one that a service validates it as."""
         annotation = self.takes.get("body")
@@ -118,7 +119,7 @@ class Endpoint:
         """Whether the body may be left out."""
         return type(None) in get_args(self.takes.get("body"))
 
-    @property
+    @cached_property
     def query(self) -> type[Query]:
         """The shape of its query string."""
         shape: type[Query] = self.takes.get("query", NoQuery)
