@@ -38,7 +38,7 @@ class WebAddress:
     def shown(self) -> str:
         """The URL as it may be shown: without its query, which may hold a secret."""
         path = self.path[:_LONGEST_SHOWN]
-        return f"{self._origin}{path}{' …' if path != self.path else ''}"
+        return f"{self.origin}{path}{' …' if path != self.path else ''}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -48,12 +48,13 @@ class WebAddress:
 
     def prepared(self, headers: Mapping[str, str]) -> PreparedRequest:
         """Return a POST as requests prepares it, to the URL as it was typed."""
-        made = Request("POST", self._origin, headers=dict(headers)).prepare()
-        made.url = f"{self._origin}{self.path}{self.query}"
+        made = Request("POST", self.origin, headers=dict(headers)).prepare()
+        made.url = f"{self.origin}{self.path}{self.query}"
         return made
 
     @property
-    def _origin(self) -> str:
+    def origin(self) -> str:
+        """Its scheme, host and port, as they stand before a path."""
         name = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if PORTS[self.scheme] == self.port else f":{self.port}"
         return f"{self.scheme}://{name}{port}"
@@ -61,9 +62,7 @@ class WebAddress:
     @staticmethod
     def joined(url: str, query: str) -> str:
         """Return `url` with more query."""
-        if not query:
-            return url
-        return f"{url}{'&' if '?' in url else '?'}{query}"
+        return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
 
 
 def parsed(url: str) -> WebAddress:
