@@ -66,9 +66,7 @@ class PagerDutyChannel:
 class PagerDutySession:
     """Implements Session: one connection, kept for many events."""
 
-    def __init__(
-        self, dialler: Dialler, options: PagerDutyOptions, routing_key: Secret
-    ) -> None:
+    def __init__(self, dialler: Dialler, options: PagerDutyOptions, routing_key: Secret) -> None:
         self._key, address = routing_key, options.address
         endpoint, veils = reached(address, options), [routing_key.reveal()]
         self._http = HttpSession(address, endpoint, dialler, options.timeout, veils=veils)

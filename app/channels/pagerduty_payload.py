@@ -6,17 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from app.channels.http_keys import bounded, key, told
-from app.channels.notice import RESOLVED, TEST, EventPart, Notice
+from app.channels.http_event import bounded, key, severity, title, told
+from app.channels.notice import RESOLVED, EventPart, Notice
 from app.secrets import Secret
-from app.words import count
 
 # "512 KB", whichever of the two is meant.
 MOST_BODY = 512_000
 MOST_SUMMARY, MOST_KEY = 1_024, 255
 # Long enough for every name; nothing is documented.
 _MOST_NAME = 255
-_SEVERITIES = frozenset(("critical", "error", "warning", "info"))
 _DETAILS = (
     "id", "description", "status", "severityReceived", "code", "source", "node", "integration",
     "direction", "failure", "labels", "link", "count", "occurredAt", "receivedAt",
@@ -49,9 +47,9 @@ def _body(
 ) -> bytes:
     facts, link = event.facts, notice.link
     content = {
-        "summary": _summary(notice, event),
+        "summary": title(notice, event, MOST_SUMMARY, link),
         "source": _name(facts.get("node")) or _name(facts.get("source")) or "Tocsin",
-        "severity": _severity(notice, facts),
+        "severity": severity(notice, event),
         "timestamp": facts.get("occurredAt") or notice.at.isoformat(),
         "component": _name(facts.get("integration")),
         "group": _name(facts.get("source")),
@@ -68,27 +66,6 @@ def _body(
         "client_url": link,
     }
     return json.dumps(_filled(made), ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _summary(notice: Notice, event: EventPart) -> str:
-    """Return the title, and how many more; where it is cut it says so and ends with the link."""
-    more = len(notice.events) - 1
-    end = f" (and {count(more, 'more event')})" if more else ""
-    title = str(event.facts.get("title") or "") or "An event without a title"
-    if len(title) + len(end) <= MOST_SUMMARY:
-        return title + end
-    end = f"…{end} {notice.link}" if len(notice.link) < MOST_SUMMARY // 2 else f"…{end}"
-    return title[: MOST_SUMMARY - len(end)] + end
-
-
-def _severity(notice: Notice, facts: Mapping[str, Any]) -> str:
-    """Return how bad it is: critical is known by what was received only."""
-    if notice.type == TEST:
-        return "info"
-    if facts.get("severityReceived") == "critical":
-        return "critical"
-    severity = str(facts.get("severity"))
-    return severity if severity in _SEVERITIES else "error"
 
 
 def _details(notice: Notice, event: EventPart) -> dict[str, Any]:
