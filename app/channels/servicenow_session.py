@@ -15,7 +15,14 @@ from app.channels.notice import RESOLVED, Notice
 from app.channels.servicenow_answers import found, taken, written
 from app.channels.servicenow_events import PATH, records
 from app.channels.servicenow_fields import opening, resolution, update
-from app.channels.servicenow_incident import TABLE, Incident, correlation_id, only_needed, ours, search
+from app.channels.servicenow_incident import (
+    TABLE,
+    Incident,
+    correlation_id,
+    only_needed,
+    ours,
+    search,
+)
 from app.channels.servicenow_options import INCIDENT, ServiceNowOptions
 from app.channels.servicenow_token import login
 from app.secrets import Secret

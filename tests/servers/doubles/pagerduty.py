@@ -83,10 +83,8 @@ class PagerDuty:
 
     def _judged(self, hit: Hit) -> bytes:
         method, path, _ = hit.line.split(" ")
-        if path != "/v2/enqueue":
-            return answer(404)
-        if method != "POST":
-            return answer(405)
+        if (method, path) != ("POST", "/v2/enqueue"):
+            return answer(405 if path == "/v2/enqueue" else 404)
         if len(hit.body) > MOST_BODY:
             return _refusal(413, ["Payload is larger than 512 KB"])
         try:

@@ -54,7 +54,7 @@ class ServiceNow:
         self._lock = threading.Lock()
         self._scripted: deque[tuple[str, bytes]] = deque()
         self._times: deque[float] = deque()
-        self.server = HttpSink(self._answer, self.context).__enter__()
+        self.server = HttpSink(self.respond, self.context).__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,7 +86,8 @@ class ServiceNow:
         """Answer the next requests so, and do nothing; `to`: the first of such a method only."""
         self._scripted.extend([(to, answer(status, body, **headers))] * times)
 
-    def _answer(self, hit: Hit, _client: socket.socket) -> bytes:
+    def respond(self, hit: Hit, _client: socket.socket) -> bytes:
+        """Return the answer to a request, and do what it asks for."""
         method, target, _ = hit.line.split(" ")
         with self._lock:
             self.requests.append(f"{method} {urlsplit(target).path}")
@@ -103,18 +104,20 @@ class ServiceNow:
         if (left := self._left()) is not None:
             return answer(429, _error("Rate limit exceeded"), Retry_After=left)
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
-        if method == "GET" and path == INCIDENTS:
+        if (method, path) == ("GET", INCIDENTS):
             return self._found(query)
         try:
-            body = json.loads(hit.body)
+            return self._written(f"{method} {path}", json.loads(hit.body), query)
         except ValueError:
             return answer(400, _error("Exception while reading request", "not JSON"))
-        if method == "POST" and path == EVENTS:
+
+    def _written(self, asked: str, body: Any, query: Mapping[str, list[str]]) -> bytes:
+        if asked == f"POST {EVENTS}":
             return self._events(body)
-        if method == "POST" and path == INCIDENTS:
+        if asked == f"POST {INCIDENTS}":
             return self._opened(body, query)
-        if method == "PATCH" and path.startswith(f"{INCIDENTS}/"):
-            return self._changed(path.rpartition("/")[2], body, query)
+        if asked.startswith(f"PATCH {INCIDENTS}/"):
+            return self._changed(asked.rpartition("/")[2], body, query)
         return answer(404, _error("Requested URI does not represent any resource"))
 
     def _logins(self) -> tuple[str, str]:
