@@ -15,7 +15,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.IGNORECASE | re.ASCII)
 _INCIDENT = {"mode": ["Incident"]}
 _BASIC, _BEARER = {"authentication": ["Basic"]}, {"authentication": ["Bearer"]}
 _LONGEST = 500
-INCIDENT, EVENT_MANAGEMENT = "Incident", "Event Management"
+INCIDENT = "Incident"
 
 
 def _address(typed: str) -> WebAddress:
