@@ -39,7 +39,7 @@ class WebAddress:
     def shown(self) -> str:
         """The URL as it may be shown: without its query, which may hold a secret."""
         cut = " …" if len(self.path) > _LONGEST_SHOWN else ""
-        return f"{self._origin}{self.path[:_LONGEST_SHOWN]}{cut}"
+        return f"{self.origin}{self.path[:_LONGEST_SHOWN]}{cut}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -49,12 +49,13 @@ class WebAddress:
 
     def prepared(self, headers: Mapping[str, str]) -> PreparedRequest:
         """Return a POST as requests prepares it, to the URL as it was typed."""
-        made = Request("POST", self._origin, headers=dict(headers)).prepare()
-        made.url = f"{self._origin}{self.path}{self.query}"
+        made = Request("POST", self.origin, headers=dict(headers)).prepare()
+        made.url = f"{self.origin}{self.path}{self.query}"
         return made
 
     @property
-    def _origin(self) -> str:
+    def origin(self) -> str:
+        """Its scheme, host and port, as they stand before a path."""
         name = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if PORTS[self.scheme] == self.port else f":{self.port}"
         return f"{self.scheme}://{name}{port}"
@@ -96,9 +97,8 @@ def _authority(scheme: str, authority: str) -> tuple[str, int]:
 
 
 def _url(value: Any) -> str:
-    typed: str = text(LONGEST_URL, required=True, line=True).check(value).strip()
-    parsed(typed)
-    return typed
+    parsed(typed := text(LONGEST_URL, required=True, line=True).check(value).strip())
+    return str(typed)
 
 
 def _proxy(value: Any) -> str:

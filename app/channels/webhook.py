@@ -14,8 +14,9 @@ from app.channels.http_answers import judged
 from app.channels.http_check import steps
 from app.channels.http_endpoint import Endpoint
 from app.channels.http_open import Opening
+from app.channels.http_options import reached
 from app.channels.http_session import HttpSession
-from app.channels.http_url import parsed, proxied
+from app.channels.http_url import parsed
 from app.channels.notice import Notice
 from app.channels.policy import AddressPolicy
 from app.channels.webhook_fields import new_signing_secret
@@ -90,12 +91,4 @@ class WebhookSession:
 
 def _endpoint(options: WebhookOptions) -> Endpoint:
     """Return where the messages of a system go."""
-    address = parsed(options.url)
-    return Endpoint(
-        address.scheme,
-        address.host,
-        address.port,
-        options.ca_pem,
-        options.verify_tls,
-        proxied(options.proxy),
-    )
+    return reached(parsed(options.url), options)

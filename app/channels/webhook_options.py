@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from app.channels.fields import CaPem, field
-from app.channels.http_url import Proxy, Url
+from app.channels.fields import field
+from app.channels.http_options import HttpOptions
+from app.channels.http_url import Url
 from app.channels.webhook_fields import SigningSecret
-from app.shapes import Shape, fault, line_break, number, text, whole
+from app.shapes import Shape, fault, line_break, text, whole
 
 MOST_ATTRIBUTES = 50
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -52,7 +53,7 @@ class BatchNotify(Shape):
     )
 
 
-class WebhookOptions(Shape):
+class WebhookOptions(HttpOptions):
     """What is asked of a Webhook system, besides its secrets."""
 
     url: Url = field(
@@ -66,31 +67,6 @@ class WebhookOptions(Shape):
     )
     batch_notify: BatchNotify | None = field(
         "Batch Notify", "A variable in a Query attribute turns this off.", None, more=True
-    )
-    timeout: Annotated[float, number(1, 300)] = field(
-        "TimeOut",
-        "Seconds from 1 to 300 that one attempt may take, from connecting to the answer.",
-        30.0,
-        more=True,
-    )
-    verify_tls: bool = field(
-        "Verify Certificate",
-        "No: any certificate is taken, so messages could be read on the way.",
-        True,
-        more=True,
-    )
-    ca_pem: CaPem | None = field(
-        "Private CA",
-        "Certificate (PEM) of your own CA, or of the server itself, trusted besides the usual CAs.",
-        None,
-        shown_when={"verifyTls": [True]},
-        more=True,
-    )
-    proxy: Proxy | None = field(
-        "HTTP Proxy",
-        "Scheme http, host and port of the proxy in between; empty: none.",
-        None,
-        more=True,
     )
 
     @field_validator("attributes")

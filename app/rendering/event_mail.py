@@ -11,7 +11,7 @@ from app.rendering.failures import MESSAGE, TRACE_LINES, Block, trace_head
 from app.rendering.page import Page, render_page
 from app.rendering.subject import LONGEST, LONGEST_NAME, composed
 from app.rendering.told import EventLine, EventMail
-from app.rendering.words import MORE, clean, count, cut, label, moment, one_line, shortened
+from app.words import MORE, clean, count, cut, label, moment, one_line, shortened
 
 MOST_LABELS = 20
 _LONGEST_LABEL = 100  # characters of its name, and of its value

@@ -9,7 +9,7 @@ from app.domain.kinds import Kind
 from app.rendering.page import Page, render_page
 from app.rendering.subject import entity, headline
 from app.rendering.told import FailureLine, FailureMail
-from app.rendering.words import (
+from app.words import (
     MORE,
     clean,
     count,

@@ -11,7 +11,7 @@ from email.utils import encode_rfc2231, format_datetime
 from hashlib import blake2b
 
 from app.errors import Fault, Invalid
-from app.rendering.words import cut, one_line
+from app.words import cut, one_line
 
 DISPLAY_NAME = "Tocsin"
 LONGEST_LINE = 998  # RFC 5321, 4.5.3.1.6, without its CRLF

@@ -11,7 +11,7 @@ from app.domain import silence
 from app.rendering.page import Page
 from app.rendering.subject import LONGEST_NAME, composed, own_name, route
 from app.rendering.told import DirectionMail, FallbackMail, InactivityMail, RecoveryMail, TestMail
-from app.rendering.words import clock, count, cut, label, moment, one_line, span
+from app.words import clock, count, cut, label, moment, one_line, span
 
 _LONGEST_ERROR = 1_000
 _INTEGRATION = "See the integration in Tocsin"

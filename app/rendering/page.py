@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from app.rendering.told import Envelope
-from app.rendering.words import label
+from app.words import label
 
 COLUMNS = 72
 _FOLDER = Path(__file__).parent.parent / "templates" / "mail"

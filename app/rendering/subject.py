@@ -6,7 +6,7 @@ import re
 
 from app.domain.kinds import Direction, Kind, Why
 from app.rendering.told import DirectionMail, FailureLine, FailureMail
-from app.rendering.words import count, cut, one_line
+from app.words import count, cut, one_line
 
 LONGEST = 150
 LONGEST_PREFIX = 100

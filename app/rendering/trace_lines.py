@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.rendering.words import clean, cut_hard
+from app.words import clean, cut_hard
 
 LINES = 2_000
 BYTES = 256 * 1024

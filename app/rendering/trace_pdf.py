@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from app.domain.kinds import Direction, Kind
 from app.rendering.trace_lines import Line, Shown, fit
-from app.rendering.words import count, cut, label, moment, shortened, times
+from app.words import count, cut, label, moment, shortened, times
 
 _FOLDER = Path(__file__).parent.parent / "templates" / "pdf"
 _LONGEST_NAME = 60

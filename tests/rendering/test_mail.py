@@ -14,7 +14,7 @@ from app.domain.kinds import Direction
 from app.rendering.failures import TRACE_LINES
 from app.rendering.mime import Attachment
 from app.rendering.told import FailureLine, FailureMail
-from app.rendering.words import clean
+from app.words import clean
 from tests.rendering.samples import HOSTILE, NOW, TRACE, Opened, bug, digest, failing, line
 
 PDF = (Attachment("traces.pdf", b"%PDF-1.7"),)

@@ -19,7 +19,6 @@ from app.domain.kinds import DeliveryKind, Direction, RecipientState
 from app.domain.outcome import still_known, still_to_ask
 from app.domain.registration import Recipients, direction_settings
 from app.rendering.mail import Attachment, Mail, render
-from app.rendering.words import moment
 from app.services.deliver.claims import Claimed, again
 from app.services.deliver.ended import Ended
 from app.services.deliver.endpoint import Endpoint
@@ -28,6 +27,7 @@ from app.services.deliver.found_events import told_events
 from app.services.deliver.once import Sent, envelope
 from app.services.deliver.telling import Subject, Teller, kind_of
 from app.services.installation import Installation
+from app.words import moment
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from app.rendering.words import clean, cut, first_lines, moment, one_line, shortened, span
+from app.words import clean, cut, first_lines, moment, one_line, shortened, span
 
 
 @pytest.mark.parametrize(
