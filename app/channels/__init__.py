@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from app.channels.base import Channel
 from app.channels.policy import AddressPolicy
+from app.channels.slack import SlackChannel
 from app.channels.smtp import SmtpChannel
+from app.channels.teams import TeamsChannel
 from app.channels.webhook import WebhookChannel
 
 CHANNELS: dict[str, Channel] = {}
@@ -12,7 +14,12 @@ CHANNELS: dict[str, Channel] = {}
 
 def configure(policy: AddressPolicy) -> None:
     """Make every channel anew, guarded by `policy`; called by the factory of the application."""
-    made: list[Channel] = [SmtpChannel(policy), WebhookChannel(policy)]
+    made: list[Channel] = [
+        SmtpChannel(policy),
+        SlackChannel(policy),
+        TeamsChannel(policy),
+        WebhookChannel(policy),
+    ]
     CHANNELS.update({one.kind: one for one in made})
 
 

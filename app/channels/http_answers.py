@@ -65,12 +65,15 @@ class Answer:
     def refusal(
         self, cause: str = "", advice: str = "", *, permanent: bool = False
     ) -> ChannelError:
-        """Return the error of a message that was not taken; `cause` and `advice`: better words."""
+        """Return the error of a message that was not taken; `cause` and `advice`: better words.
+
+        `permanent`: the answer is documented to be final, and so concerns this message alone.
+        """
         reason, usual = _REASONS.get(self.status) or _BY_CLASS.get(self.status // 100, _ELSE)
         return ChannelError(
             cause or f"{self.where} answered {phrase(self.status)}.",
             reason=reason,
-            endpoint=self.status not in OF_MESSAGE,
+            endpoint=not permanent and self.status not in OF_MESSAGE,
             advice=advice or usual,
             permanent=permanent,
             status=self.status,
