@@ -50,7 +50,7 @@ _FOREIGN = "Does the Webhook URL lead to Slack, or does something between answer
 
 
 def judged(answer: Answer) -> Receipt:
-    """Return the receipt of a message that Slack took, which is 200 and ok; raises ChannelError."""
+    """Return the receipt of a message that is in its channel: 200 and ok; raises ChannelError."""
     if answer.ok:
         return _receipt(answer)
     meaning = WORDS.get(answer.text) if answer.status in FINAL else None
@@ -70,7 +70,7 @@ def judged(answer: Answer) -> Receipt:
 
 def _receipt(answer: Answer) -> Receipt:
     if answer.status == OK and answer.text == _TAKEN:
-        return Receipt(answer.status, answer.line)
+        return Receipt(answer.status, answer.line, confirmed=True)
     raise ChannelError(
         f"{answer.where} answered {phrase(answer.status)}, and not with ok as Slack does. "
         "The message may have been taken.",

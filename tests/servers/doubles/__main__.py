@@ -1,0 +1,41 @@
+"""All doubles on loopback, to try Tocsin with: `make doubles`; Ctrl-C ends them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import ExitStack
+
+from tests.servers.doubles.sinks import MailServer, WebhookSink
+from tests.servers.doubles.slack import Slack
+from tests.servers.doubles.teams import Teams
+
+DOUBLES: tuple[type[Slack | Teams | WebhookSink | MailServer], ...] = (
+    Slack,
+    Teams,
+    WebhookSink,
+    MailServer,
+)
+
+
+def said(line: str) -> None:
+    """Print one line at once."""
+    print(" ".join(line.split()), flush=True)
+
+
+def main() -> None:
+    """Serve until Ctrl-C or SIGTERM; prints what to type into the forms, then what arrives."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with ExitStack() as running:
+        for double in DOUBLES:
+            one = running.enter_context(double(heard=said))
+            for field, value in one.form.items():
+                said(f"{one.title}, {field}: {value}")
+        said("Tocsin reaches them with TOCSIN_OUTBOUND_ALLOW=127.0.0.0/8. Ctrl-C ends them.")
+        ended.wait()
+
+
+if __name__ == "__main__":
+    main()
