@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import signal
 import threading
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from typing import ClassVar, Protocol
 
 from tests.servers.doubles.sinks import MailServer, WebhookSink
 from tests.servers.doubles.slack import Slack
 from tests.servers.doubles.teams import Teams
 
-DOUBLES: tuple[type[Slack | Teams | WebhookSink | MailServer], ...] = (
+
+class Shown(Protocol):
+    """A double as this module needs it."""
+
+    title: ClassVar[str]
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        """What to type into the form."""
+
+
+class Made(Protocol):
+    """How a double is made."""
+
+    def __call__(self, *, heard: Callable[[str], None]) -> AbstractContextManager[Shown]:
+        """Return a double that hands each message to `heard`, as one line."""
+
+
+DOUBLES: tuple[Made, ...] = (
     Slack,
     Teams,
     WebhookSink,
@@ -19,8 +39,8 @@ DOUBLES: tuple[type[Slack | Teams | WebhookSink | MailServer], ...] = (
 
 
 def said(line: str) -> None:
-    """Print one line at once."""
-    print(" ".join(line.split()), flush=True)
+    """Print one line at once, whatever it holds."""
+    print("".join(one if one.isprintable() else " " for one in line), flush=True)
 
 
 def main() -> None:

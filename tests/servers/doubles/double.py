@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from abc import ABC, abstractmethod
 from collections import deque
@@ -95,12 +96,9 @@ class Double(ABC):
         longest = max(seconds for _, seconds in self.pace)
         while self._times and self._times[0] <= at - longest:
             self._times.popleft()
-        waits = [
-            self._times[-most] + seconds - at
-            for most, seconds in self.pace
-            if len(self._times) >= most
-        ]
-        wait = max((int(-(-left // 1)) for left in waits), default=0) if self._paced else 0
+        full = [one for one in self.pace if len(self._times) >= one[0]]
+        left = max((self._times[-most] + seconds - at for most, seconds in full), default=0.0)
+        wait = math.ceil(left) if self._paced else 0
         if wait <= 0:
             self._times.append(at)
         return max(wait, 0)

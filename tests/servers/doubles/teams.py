@@ -127,10 +127,9 @@ def _shown(element: Mapping[str, Any]) -> bool:
     known = set(element) <= {"type", "spacing", "inlines"}
     if not known or element.get("type") != "RichTextBlock" or not element["inlines"]:
         return False
-    return all(
-        set(run) <= _RUN
-        and run["type"] == "TextRun"
-        and isinstance(run["text"], str)
-        and run["text"]
-        for run in element["inlines"]
-    )
+    return all(map(_runs, element["inlines"]))
+
+
+def _runs(run: Mapping[str, Any]) -> bool:
+    known = set(run) <= _RUN and run["type"] == "TextRun"
+    return known and isinstance(run["text"], str) and bool(run["text"])
