@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from app.channels.base import ChannelError, Receipt
-from app.channels.http_answers import Answer, phrase
+from app.channels.http_answers import Answer, phrase, seconds
 from app.domain.kinds import Fail
 
 STARTED = frozenset((200, 202))
@@ -47,8 +47,8 @@ def judged(answer: Answer) -> Receipt:
         raise _foreign(answer)
     if _FAILED.search(answer.text):
         raise _failed(answer)
-    said = f": {answer.text}" if answer.text else ""
-    line = f"{phrase(answer.status)}, accepted, not confirmed{said}"
+    said = f" ({answer.text})" if answer.text else ""
+    line = f"{phrase(answer.status)}: accepted, not confirmed{said}"
     return Receipt(answer.status, line, confirmed=False)
 
 
@@ -65,6 +65,7 @@ def _failed(answer: Answer) -> ChannelError:
         advice="See the runs of the workflow in Power Automate: each says what went wrong.",
         status=answer.status,
         answer=answer.line,
+        retry_after=seconds(answer.retry_after),
     )
 
 

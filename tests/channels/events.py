@@ -27,7 +27,7 @@ _ALPHABETS = (
 _WHOLE = ("<!channel>", "<@U012AB3CD>", "[x](https://evil.example)", "```", "{{DATE(x)}}", "**b**")
 
 
-def event(number: int = 1, trace: str | None = None, **changes: Any) -> EventPart:
+def event(number: Any = 1, trace: Any = None, **changes: Any) -> EventPart:
     """Return an event as it was stored."""
     facts = {
         "id": str(number), "clientId": None, "source": "backups", "severity": "error",
@@ -47,6 +47,21 @@ def notice(*events: EventPart, **changes: Any) -> Notice:
     return Notice(**{**given, "events": events or (event(),), **changes})
 
 
+def greatest(letter: str) -> EventPart:
+    """Return an event whose every text is of `letter`, and as long as a report may make it."""
+    return event(
+        1,
+        "\n".join([letter * 500] * 2_000),
+        severityReceived="critical",
+        title=letter * 300,
+        description=letter * 20_000,
+        code=letter * 100,
+        node=letter * 255,
+        labels={f"{at}{letter * 98}": letter * 1_000 for at in range(50)},
+        link="https://e.example/" + letter * 1_982,
+    )
+
+
 def random_notices(number: int, seed: int) -> Iterator[Notice]:
     """Yield notifications whose texts are as long and as odd as a report may make them."""
     dice = Random(seed)  # noqa: S311 - the same in every run
@@ -57,11 +72,11 @@ def random_notices(number: int, seed: int) -> Iterator[Notice]:
 
 
 def random_text(dice: Random, most: int) -> str:
-    """Return up to `most` characters of one alphabet or of all of them."""
-    length = dice.choice((0, 1, dice.randint(0, most), most))
+    """Return 1 to `most` characters of one alphabet or of all of them."""
+    length = dice.choice((1, dice.randint(1, most), most))
     letters = dice.choice((*_ALPHABETS, "".join(_ALPHABETS)))
-    text = "".join(dice.choices(letters, k=length))
-    return f"{dice.choice(_WHOLE)}{text}"[:most]
+    some = "".join(dice.choices(letters, k=60))
+    return f"{dice.choice(_WHOLE)}{some * (length // 60 + 1)}"[:length]
 
 
 def _random_event(dice: Random, number: int) -> EventPart:
@@ -73,19 +88,18 @@ def _random_event(dice: Random, number: int) -> EventPart:
         for at in range(dice.choice((0, 2, 50)))
     }
     received = dice.choice(list(Received))
+    trace = f"{random_text(dice, 5_000)}\n  at x" * dice.choice((1, 20))
     return event(
         number,
-        dice.choice((None, random_text(dice, 5_000), random_text(dice, 200) + "\n  at x" * 3_000)),
+        dice.choice((None, trace)),
         source=dice.choice(list(Source)),
         severity="error" if received == "critical" else received,
         severityReceived=received,
         status=dice.choice(("firing", "resolved")),
-        title=random_text(dice, 300) or "x",
+        title=random_text(dice, 300),
         description=some(20_000),
         code=some(100),
         node=some(255),
         labels=labels,
-        link=dice.choice(
-            (None, f"https://e.example/{(random_text(dice, 1_900)).replace(' ', '')}")
-        ),
+        link=dice.choice((None, f"https://e.example/{random_text(dice, 1_900)}")),
     )
