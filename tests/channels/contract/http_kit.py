@@ -10,14 +10,13 @@ from urllib.parse import quote
 
 import pytest
 
-from app import clock
 from app.channels.base import Channel, ChannelError, Receipt
 from app.channels.dialling import Resolver
 from app.domain.kinds import Fail
 from tests.channels.contract.kit import ChannelContract
 from tests.servers import certificates
 from tests.servers.certificates import Made
-from tests.servers.http_sink import HttpSink, Manner, answer
+from tests.servers.http_sink import HttpSink, answer
 
 STATUSES = (101, *range(200, 600))
 WITHOUT_BODY = (204, 304)
@@ -106,15 +105,6 @@ class HttpContract(ChannelContract):
                     500, f"{got.path} {how(got.path)} {got.headers} {self.canary}".encode()
                 )
                 self.failure(sink.port)
-
-    def test_an_answer_that_never_comes_whole_ends_with_the_time_out(self) -> None:
-        """Also where its status has been read."""
-        with HttpSink(lambda _: Manner(b"HTTP/1.1 500 X\r\nX: y\r\n", drip=0.1)) as sink:
-            before = clock.monotonic()
-            error = self.failure(sink.port, 1.0)
-
-        assert (error.reason, error.maybe_sent) == (Fail.TIMEOUT, True)
-        assert clock.monotonic() - before < 12
 
     def test_a_name_that_is_not_known_is_told(self) -> None:
         """With the field to check."""
