@@ -1,14 +1,15 @@
 """Numbered points at which a fault test may kill this very process (kill -9), and nothing else.
 
 `TOCSIN_FAILPOINT=<number>:<hit>` ends the process at the given hit of the point, once per data
-directory: the file `run/failpoint.fired` remembers it, so that the restarted process goes on.
-Without the variable a point costs one comparison.
+directory: the file `run/failpoint-<number>.fired` remembers it, so that the restarted process goes
+on. Several are separated by commas. Without the variable a point costs one comparison.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 from threading import Lock
 
@@ -32,35 +33,37 @@ POINTS = {
     17: "test: its attempt row written, before connecting",
 }
 
-_armed: tuple[int, int] | None = None
-_marker: Path | None = None
-_hits = 0
+_armed: dict[int, int] = {}
+_hits: Counter[int] = Counter()
+_run_dir = Path()
 _lock = Lock()
 
 
 def arm(spec: str | None, run_dir: Path) -> None:
-    """Arm the point named by `spec` ("8:3": the third hit of point 8); raises ValueError."""
-    global _armed, _marker  # noqa: PLW0603 - one switch per process, set once at its start
-    if not spec:
-        _armed = None
-        return
-    number, _, hit = spec.partition(":")
-    if int(number) not in POINTS or int(hit or 1) < 1:
-        raise ValueError(f"there is no fail point {spec}")
-    _armed, _marker = (int(number), int(hit or 1)), run_dir / "failpoint.fired"
+    """Arm the points named by `spec` ("8:3": the third hit of point 8); raises ValueError."""
+    global _run_dir  # noqa: PLW0603 - one switch per process, set once at its start
+    wanted = {}
+    for part in spec.split(",") if spec else ():
+        number, _, hit = part.partition(":")
+        if int(number) not in POINTS or int(hit or 1) < 1:
+            raise ValueError(f"there is no fail point {part}")
+        wanted[int(number)] = int(hit or 1)
+    _armed.clear()
+    _armed.update(wanted)
+    _run_dir = run_dir
 
 
 def reach(number: int) -> None:
-    """Die here with SIGKILL if this hit of point `number` is the armed one."""
-    if _armed is None or _armed[0] != number or _marker is None:
+    """Die here with SIGKILL if this hit of point `number` is an armed one."""
+    if not _armed or number not in _armed:
         return
-    global _hits  # noqa: PLW0603 - counts over all threads of this process
-    with _lock:
-        _hits += 1
-        if _hits != _armed[1]:
+    with _lock:  # hits count over all threads of this process
+        _hits[number] += 1
+        if _hits[number] != _armed[number]:
             return
+        fired = _run_dir / f"failpoint-{number}.fired"
         try:
-            os.close(os.open(_marker, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            os.close(os.open(fired, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except FileExistsError:
             return
         os.kill(os.getpid(), signal.SIGKILL)

@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.clock import monotonic
+from app.clock import monotonic, sleep
 from app.errors import StorageUnavailable
 
 WAIT_SECONDS = 10.0
+# A transaction is over in a few milliseconds: so long the lock is asked for again and again, which
+# costs less than a thread.
+SHORT_SECONDS, AGAIN_SECONDS = 0.015, 0.0004
 
 
 class WriteLock:
     """One writer at a time over all processes of a data directory, with a bounded wait.
 
-    A blocked flock(2) cannot be timed out, so a helper thread waits in it where it is contended.
+    A blocked flock(2) cannot be timed out, so a helper thread waits in it where that takes longer.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,7 +48,7 @@ class WriteLock:
     def _locked(self, deadline: float) -> int:
         try:
             descriptor = self._descriptor()
-            if not self._taken_at_once(descriptor):
+            if not self._taken_soon(descriptor, deadline):
                 self._wait(descriptor, deadline)
         except OSError as error:
             raise StorageUnavailable(f"The write lock cannot be used: {error}") from error
@@ -59,14 +62,19 @@ class WriteLock:
             self._helper = None
         return self._file[1]
 
-    def _taken_at_once(self, descriptor: int) -> bool:
+    def _taken_soon(self, descriptor: int, deadline: float) -> bool:
         if self._helper is not None:
             return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        end = min(monotonic() + SHORT_SECONDS, deadline)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if monotonic() >= end:
+                    return False
+                sleep(AGAIN_SECONDS)
+            else:
+                return True
 
     def _wait(self, descriptor: int, deadline: float) -> None:
         """Wait in a helper; one that is still there from a wait before is asked again."""

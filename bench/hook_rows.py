@@ -5,6 +5,10 @@ from __future__ import annotations
 from bench import hooks
 from bench.rows import Figure, Row
 
+_OF_A_BURST = (
+    Figure("first", "  from resume to the first", "ms"),
+    Figure("cpu", "  processor time, each", "ms"),
+)
 HOOKS = (
     Row(
         "events",
@@ -71,8 +75,7 @@ HOOKS = (
                 "Alertmanager 3,580 (not durable), Alerta 84, healthchecks 24-43",
                 more=True,
             ),
-            Figure("first", "  from resume to the first", "ms"),
-            Figure("cpu", "  processor time, each", "ms"),
+            *_OF_A_BURST,
         ),
     ),
     Row(
@@ -81,8 +84,7 @@ HOOKS = (
         hooks.burst_of_eight,
         (
             Figure("rate", "the same to eight systems", "/s", 1500, more=True),
-            Figure("first", "  from resume to the first", "ms"),
-            Figure("cpu", "  processor time, each", "ms"),
+            *_OF_A_BURST,
         ),
     ),
     Row(
@@ -91,8 +93,7 @@ HOOKS = (
         hooks.burst_in_batches,
         (
             Figure("rate", "the same with batch notify 100", "events/s", 20_000, more=True),
-            Figure("first", "  from resume to the first", "ms"),
-            Figure("cpu", "  processor time, each", "ms"),
+            *_OF_A_BURST,
         ),
     ),
     Row(
@@ -109,6 +110,16 @@ HOOKS = (
                 "Alertmanager 3,970 over 1,900 connections, Alerta 41, healthchecks 39",
                 more=True,
             ),
+        ),
+    ),
+    Row(
+        "blackhole",
+        10_000,
+        hooks.black_hole,
+        (
+            Figure("slower", "beside 2 endpoints that never answer, p95 slower by", "%", 10),
+            Figure("p95", "  from the 202 to the webhook, p95", "ms"),
+            Figure("quiet", "  without them", "ms"),
         ),
     ),
     Row(

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-from bench.clock import monotonic, sleep
+from bench.clock import monotonic
+from bench.listener import Listener
 
-_ROOT = Path(__file__).parent.parent
 _TAKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 _EVENT = b'"severityReceived"'
 
@@ -94,40 +92,14 @@ def _obey(script: _Script) -> None:
         print(json.dumps(answer), flush=True)
 
 
-class HookSink:
+class HookSink(Listener):
     """The endpoint seen from the bench."""
 
-    def __enter__(self) -> HookSink:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.hook_sink"],
-            cwd=_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout
-        self.port = int(self._process.stdout.readline())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=10)
+    module = "bench.hook_sink"
 
     def messages(self) -> list[tuple[float, int, str]]:
         """Return when each message that was taken came, with how many events, and where to."""
         return [(at, events, path) for at, events, path in self.ask("times")]
-
-    def ask(self, what: Any) -> Any:
-        """Send one line and return the answer."""
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps(what) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
-
-    def wait(self, events: int, seconds: float) -> None:
-        """Wait until so many events came, or the time is over."""
-        end = monotonic() + seconds
-        while self.ask("count") < events and monotonic() < end:
-            sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from bench import load
+from bench import load, single
 from bench.clock import monotonic, sleep
 from bench.hook_sink import HookSink
 from bench.product import KEY, Product
@@ -16,9 +15,11 @@ from bench.reports import request
 from bench.rows import Bench, Figures
 
 CLIENTS, AN_ARRAY = 8, 1_000
-PAUSE_SECONDS, QUIET_SECONDS, WAIT_SECONDS = 0.03, 2.0, 120.0
+QUIET_SECONDS, WAIT_SECONDS = 2.0, 120.0
 DOWN_SECONDS, RETRY_DELAY = 60.0, 10
 SLOW_SECONDS, SLOW_SYSTEMS = 0.1, 20
+# Reports beside a black hole, and how long its first time-out takes.
+BESIDE, HOLE_SECONDS = 200, 12.0
 _TEXT = "The volume /var of node-7 is at 97 %; it grows by 2 GB an hour. " * 4
 
 
@@ -68,10 +69,11 @@ def _resume(product: Product, systems: int = 1) -> float:
     return began
 
 
-def _arrays(count: int) -> list[bytes]:
+def _arrays(count: int, first: int = 0, source: str = "metrics") -> list[bytes]:
+    end = first + count
     return [
-        _array([event(number) for number in range(first, min(first + AN_ARRAY, count))])
-        for first in range(0, count, AN_ARRAY)
+        _array([event(number, source) for number in range(at, min(at + AN_ARRAY, end))])
+        for at in range(first, end, AN_ARRAY)
     ]
 
 
@@ -95,8 +97,8 @@ def singles(bench: Bench, size: int) -> Figures:
         used = product.cpu_seconds() - used
     return {
         "rate": measured.rate,
-        "p50": measured.percentile(0.5) * 1000,
-        "p99": measured.percentile(0.99) * 1000,
+        "p50": measured.percentile(0.5),
+        "p99": measured.percentile(0.99),
         "cpu": used * 1000 / size,
     }
 
@@ -116,32 +118,22 @@ def after_202(bench: Bench, size: int) -> Figures:
     """Report `size` events one after another on an idle server; pair each with its message."""
     with _running(bench) as (sink, product):
         _configure(product, sink.port)
-        list(_one_by_one(product, range(-20, 0)))
+        list(single.report(product, _events(-20, 0)))
         sink.wait(20, WAIT_SECONDS)
         sleep(QUIET_SECONDS)
-        sink.ask("forget")
-        answered = list(_one_by_one(product, range(size)))
-        sink.wait(size, WAIT_SECONDS)
-        arrived = [at for at, _, _ in sink.messages()]
-    assert len(arrived) == size, f"{len(arrived)} messages came instead of {size}"
-    waited = sorted(max(0.0, came - at) for at, came in zip(answered, arrived, strict=True))
-    return {
-        "p50": load.percentile(waited, 0.5) * 1000,
-        "p99": load.percentile(waited, 0.99) * 1000,
-    }
+        return single.figures(_waits(product, sink, 0, size))
 
 
-def _one_by_one(product: Product, numbers: range) -> Iterator[float]:
-    connection = http.client.HTTPConnection("127.0.0.1", product.port, timeout=10)
-    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-    for number in numbers:
-        connection.request("POST", "/api/v1/events", json.dumps(event(number)), headers)
-        answer = connection.getresponse()
-        answer.read()
-        yield monotonic()
-        assert answer.status == http.HTTPStatus.ACCEPTED
-        sleep(PAUSE_SECONDS)
-    connection.close()
+def _waits(product: Product, sink: HookSink, first: int, size: int) -> list[float]:
+    """Report `size` events one after another; return how long each took to come."""
+    sink.forget()
+    answered = list(single.report(product, _events(first, first + size)))
+    sink.wait(size, WAIT_SECONDS)
+    return single.waits(answered, [at for at, _, _ in sink.messages()])
+
+
+def _events(first: int, end: int) -> Iterator[tuple[str, dict[str, object]]]:
+    return (("/events", event(number)) for number in range(first, end))
 
 
 def burst(bench: Bench, size: int) -> Figures:
@@ -177,6 +169,30 @@ def _burst(bench: Bench, size: int, systems: int, batch: int) -> Figures:
         "first": (times[0] - began) * 1000,
         "cpu": used * 1000 / size,
     }
+
+
+def black_hole(bench: Bench, size: int) -> Figures:
+    """Let `size` messages wait for two endpoints that never answer, beside one that does."""
+    with _running(bench) as (sink, product), HookSink() as hole:
+        hole.ask({"delay": 3600.0})
+        _configure(product, sink.port)
+        names = ["Hole 1", "Hole 2"]
+        options = {"url": f"http://127.0.0.1:{hole.port}/", "timeout": 10}
+        made = [{"name": name, "kind": "webhook", "options": options} for name in names]
+        cells = [
+            {"source": "metrics", "severity": "error", "systems": ["Hook 0"]},
+            {"source": "backups", "severity": "error", "systems": names},
+        ]
+        asks = [request("POST", "/systems", body) for body in made]
+        asks.append(request("PUT", "/routes", {"cells": cells, "subscriptions": []}))
+        load.run(product.port, asks, 1)
+        _waits(product, sink, 0, 20)
+        quiet = _waits(product, sink, 1_000, BESIDE)
+        load.run(product.port, _arrays(size // 2, 10_000, "backups"), 1)
+        sleep(HOLE_SECONDS)
+        loaded = _waits(product, sink, 2_000, BESIDE)
+    before, after = (load.percentile(waited, 0.95) * 1000 for waited in (quiet, loaded))
+    return {"slower": (after / before - 1) * 100, "p95": after, "quiet": before}
 
 
 def slow(bench: Bench, size: int) -> Figures:

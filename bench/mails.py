@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 from collections.abc import Iterator
 
-from bench import load
+from bench import load, single
 from bench.clock import monotonic, sleep
-from bench.product import KEY, Product
 from bench.reports import failure, key, request, set_up
 from bench.rows import Bench, Figures
 from bench.sink import Sink
 
-PAUSE_SECONDS = 0.05
 QUIET_SECONDS = 2.0
 ALERTED = 20
 MAILS_AN_INTEGRATION = 4
@@ -25,36 +21,20 @@ def after_202(bench: Bench, size: int) -> Figures:
     """Report `size` failures one after another, each told at once; pair each with its mail."""
     with Sink() as sink, bench.install().running() as product:
         set_up(product.port, sink.port, ALERTED, immediately=True)
-        list(_one_by_one(product, range(-ALERTED, 0)))
+        list(single.report(product, _alerts(-ALERTED, 0)))
         sink.wait(ALERTED, WAIT_SECONDS)
         sleep(QUIET_SECONDS)
         sink.forget()
-        answered = list(_one_by_one(product, range(size)))
+        answered = list(single.report(product, _alerts(0, size)))
         sink.wait(size, WAIT_SECONDS)
-        arrived = sink.times()
-    assert len(arrived) == size, f"{len(arrived)} mails came instead of {size}"
-    # A mail that is there before its 202 has been read took no time after it.
-    waited = sorted(max(0.0, mail - at) for at, mail in zip(answered, arrived, strict=True))
-    return {
-        "p50": load.percentile(waited, 0.5) * 1000,
-        "p99": load.percentile(waited, 0.99) * 1000,
-    }
+        return single.figures(single.waits(answered, sink.times()))
 
 
-def _one_by_one(product: Product, numbers: range) -> Iterator[float]:
-    """Report a failure nobody has seen, yield when its 202 came, and let the server rest."""
-    connection = http.client.HTTPConnection("127.0.0.1", product.port, timeout=10)
-    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-    for number in numbers:
+def _alerts(first: int, end: int) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield failures that nobody has seen."""
+    for number in range(first, end):
         document = {"kind": "global", "errorCode": f"N-{number}", "message": "It stands still."}
-        path = f"/api/v1/integrations/{key(number % ALERTED)}/failures"
-        connection.request("POST", path, json.dumps(document), headers)
-        answer = connection.getresponse()
-        answer.read()
-        yield monotonic()
-        assert answer.status == http.HTTPStatus.ACCEPTED
-        sleep(PAUSE_SECONDS)
-    connection.close()
+        yield f"/integrations/{key(number % ALERTED)}/failures", document
 
 
 def per_second(bench: Bench, size: int) -> Figures:

@@ -1,6 +1,6 @@
 """A mail server that only notes when each mail was complete; a process of its own.
 
-`python -m bench.sink` prints its port as JSON; a line `count`, `times` or `forget` on its standard
+`python -m bench.sink` prints its port as JSON; a line "count", "times" or "forget" on its standard
 input is answered with one line of JSON. Times are those of the machine's monotonic clock.
 """
 
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-from bench.clock import monotonic, sleep
+from bench.clock import monotonic
+from bench.listener import Listener
 
 _END = b"\r\n.\r\n"
-_ROOT = Path(__file__).parent.parent
 _REPLIES = {
     b"EHLO": b"250-sink.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n",
     b"DATA": b"354 Go on\r\n",
@@ -71,51 +69,22 @@ async def _serve(times: list[float]) -> None:
 
 def _obey(times: list[float]) -> None:
     for line in sys.stdin:
-        asked = line.strip()
+        asked = json.loads(line)
         answer: Any = sorted(times) if asked == "times" else len(times)
         if asked == "forget":
             times.clear()
         print(json.dumps(answer), flush=True)
 
 
-class Sink:
+class Sink(Listener):
     """The sink seen from the bench."""
 
-    def __enter__(self) -> Sink:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.sink"],
-            cwd=_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout
-        self.port = int(self._process.stdout.readline())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=10)
+    module = "bench.sink"
 
     def times(self) -> list[float]:
         """Return when each mail was complete."""
-        result: list[float] = self._ask("times")
+        result: list[float] = self.ask("times")
         return result
-
-    def forget(self) -> None:
-        """Begin anew."""
-        self._ask("forget")
-
-    def wait(self, mails: int, seconds: float) -> None:
-        """Wait until so many mails came, or the time is over."""
-        end = monotonic() + seconds
-        while self._ask("count") < mails and monotonic() < end:
-            sleep(0.05)
-
-    def _ask(self, what: str) -> Any:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(what + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
 
 
 if __name__ == "__main__":

@@ -25,8 +25,10 @@ import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from flask_sqlalchemy import SQLAlchemy
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
+from sqlalchemy import Dialect, Engine
 
 from app import add_interfaces, clock, config, create_app, create_core
 from app.services.installation import Installation, installation
@@ -134,6 +136,28 @@ def settings_in(directory: Path, database_url: str | None = None, **more: str) -
     return config.load({f"TOCSIN_{name}": value for name, value in environ.items()})
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Let all engines of a kind share what SQLAlchemy has compiled; each test has one of its own.
+
+    A statement is compiled for a dialect, so that they share that too.
+    """
+    dialects: dict[str, Dialect] = {}
+    caches: dict[str, Any] = {}
+    make = SQLAlchemy._make_engine
+
+    def shared(self: SQLAlchemy, *arguments: Any) -> Engine:
+        engine = make(self, *arguments)
+        name = engine.dialect.name
+        engine.dialect = engine.pool._dialect = dialects.setdefault(name, engine.dialect)
+        engine._compiled_cache = caches.setdefault(name, engine._compiled_cache)
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SQLAlchemy, "_make_engine", shared)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_directory() -> Iterator[Path]:
     """A directory that other users may enter, as PostgreSQL refuses to run as root."""
@@ -153,7 +177,7 @@ def postgresql(shared_directory: Path) -> Iterator[Postgresql]:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy from."""
+    """A migrated SQLite file with schedules and key, to copy from."""
     app = create_app(settings_in(tmp_path_factory.mktemp("template")))
     prepare(app)
     store = installation(app).store
@@ -215,7 +239,8 @@ def core(database_url: str, tmp_path: Path) -> Iterator[Flask]:
     It answers nothing: its routes take a hundred times as long to build as most tests need it.
     """
     made = create_core(settings_in(tmp_path, database_url))
-    prepare(made)
+    if not installation(made).store.sqlite:
+        prepare(made)  # that of SQLite is a copy of one that has them
     yield made
     installation(made).store.engine.dispose()
 

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from app import clock
 from app.errors import TocsinError
 from app.failpoints import reach
-from app.queueing import DRAIN, JOBS, RUNS, TESTS, WAKE_LIST, WAKE_SET, queue
+from app.queueing import DRAIN, JOBS, RUNS, TESTS, WAKE_SET, queue
 from app.rendering import pdf_process
 from app.services import dispatch, housekeeping, job_work, processes, search_fill, timekeeping
 from app.services.deliver import Courier, trials
@@ -20,6 +20,7 @@ from app.services.installation import Installation
 from app.services.posts import expiry, settling
 from app.services.sweep import sweep
 from workers.schedule import FAILURE_TTL, reconcile, table
+from workers.wakes import Wakes
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,8 @@ AGAIN_SECONDS = 1.0
 BEAT_SECONDS = 10.0
 # How long one wait for a wake-up may be: a stop or another job is noticed as soon.
 WAIT_SECONDS = 1.0
-SHORTEST_WAIT = 0.01
+# How often other jobs are looked for.
+OTHERS_SECONDS = 0.1
 
 
 class Drainer:
@@ -37,10 +39,11 @@ class Drainer:
 
     def __init__(self, site: Installation, client: Redis) -> None:
         self.site, self._client = site, client
+        self._wakes = Wakes(client)
         self._process_id = processes.register(site, "worker")
         self._courier = Courier(site, self._process_id)
         self._stopping = threading.Event()
-        self._swept = self._beaten = float("-inf")
+        self._swept = self._beaten = self._asked = float("-inf")
         self._held = self._failed = False
 
     def drain(self) -> None:
@@ -93,20 +96,12 @@ class Drainer:
     def _wait(self) -> str | None:
         """Wait for a wake-up; while Redis is away, just wait and look into the database."""
         try:
-            # No time-out at all would be 0, which means for ever.
-            wait = max(self._courier.idle_seconds(WAIT_SECONDS), SHORTEST_WAIT)
-            popped = self._client.brpop([WAKE_LIST], timeout=wait)
-            if popped is None:
-                return None
-            name = _text(popped[1])
-            # Only from here on a new wake-up for it counts; what came before is seen below.
-            self._client.srem(WAKE_SET, name)
+            return self._wakes.next(self._courier.idle_seconds(WAIT_SECONDS))
         except (RedisError, OSError) as error:
             log.warning("Redis is away, looking into the database instead: %s", error)
             self._stopping.wait(WAIT_SECONDS)
             self._swept = float("-inf")
             return None
-        return name
 
     def _serve(self, name: str | None) -> None:
         if name == RUNS:
@@ -176,6 +171,10 @@ class Drainer:
             log.warning("Redis is away, its table is mended later: %s", error)
 
     def _others_wait(self) -> bool:
+        now = clock.monotonic()
+        if now - self._asked < OTHERS_SECONDS:
+            return False
+        self._asked = now
         try:
             waiting = queue(self._client).get_job_ids()
         except (RedisError, OSError):
@@ -189,10 +188,6 @@ class Drainer:
             return queue_drain(self._client)
         except (RedisError, OSError):
             return False
-
-
-def _text(name: bytes | str) -> str:
-    return name if isinstance(name, str) else name.decode()
 
 
 def queue_drain(client: Redis) -> bool:

@@ -18,6 +18,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel
@@ -68,7 +69,7 @@ class Endpoint:
     """One declaration: what Flask routes and what the OpenAPI document says.
 
     `scope` None: open to everyone. `loopback`: open to callers of this machine. `headers` are the
-    headers that the view reads, each with what it means.
+    headers that the view reads, each with what it means. `direct`: answered before Flask.
     """
 
     method: str
@@ -83,24 +84,25 @@ class Endpoint:
     media_type: str
     headers: Mapping[str, str]
     types: tuple[str, ...]
+    direct: bool
     takes: Mapping[str, Any]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The operation id: readFailure for read_failure."""
         return re.sub(r"_(.)", lambda found: found[1].upper(), self.view.__name__)
 
-    @property
+    @cached_property
     def parts(self) -> tuple[str, ...]:
         """The names of the variable parts of its path."""
         return tuple(re.findall(r"{(\w+)}", self.path))
 
-    @property
+    @cached_property
     def rule(self) -> str:
         """Its path as Werkzeug writes it; a name may hold anything, an encoded slash as well."""
         return re.sub(r"{(?!id})(\w+)}", r"<name:\1>", self.path).replace("{id}", "<id>")
 
-    @property
+    @cached_property
     def body(self) -> type[BaseModel] | None:
         """The shape of its body, or the one that a service validates it as."""
         annotation = self.takes.get("body")
@@ -117,7 +119,7 @@ class Endpoint:
         """Whether the body may be left out."""
         return type(None) in get_args(self.takes.get("body"))
 
-    @property
+    @cached_property
     def query(self) -> type[Query]:
         """The shape of its query string."""
         shape: type[Query] = self.takes.get("query", NoQuery)
@@ -140,6 +142,7 @@ def endpoint(  # noqa: PLR0913 - one declaration, all by keyword
     media_type: str = "application/json",
     headers: Mapping[str, str] | None = None,
     types: tuple[str, ...] = (),
+    direct: bool = False,
 ) -> Callable[[V], V]:
     """Declare the decorated view as an endpoint; its docstring is its description.
 
@@ -163,6 +166,7 @@ def endpoint(  # noqa: PLR0913 - one declaration, all by keyword
                 media_type=media_type,
                 headers=headers or {},
                 types=types,
+                direct=direct,
                 takes=_taken(view),
             )
         )

@@ -46,6 +46,7 @@ class EventsReported(Document):
     shape=EventReport,
     headers=HEADERS,
     types=(*JSON, NDJSON),
+    direct=True,
 )
 def report_events(call: Call, raw: Raw) -> Reply:
     """Report an event, or up to 1,000 of them as an array or as NDJSON (one a line).

@@ -49,6 +49,7 @@ class ActivityReported(Document):
     answers={202: FailureReported},
     refusals=REFUSALS,
     headers=HEADERS,
+    direct=True,
 )
 def report_failure(call: Call, key: str, body: FailureBody) -> Reply:
     """Report a failure of an integration.
@@ -67,6 +68,7 @@ def report_failure(call: Call, key: str, body: FailureBody) -> Reply:
     answers={202: ActivityReported},
     refusals=REFUSALS,
     headers=HEADERS,
+    direct=True,
 )
 def report_activity(call: Call, key: str, body: ActivityBody) -> Reply:
     """Report that a direction of an integration ran.

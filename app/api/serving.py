@@ -1,4 +1,4 @@
-"""Endpoints as Flask views: gate, parameters, body, view, answer; the last resort for errors."""
+"""Endpoints as views: gate, parameters, body, view, answer; the last resort for errors."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from app.api import bodies, parameters, problems
+from app.api.direct import Direct
 from app.api.endpoints import ENDPOINTS, Call, Endpoint, Reply, is_ours
 from app.api.gate import ANYBODY, Gate, from_loopback
 from app.clock import monotonic
@@ -58,16 +59,20 @@ class _View:
     def __call__(self, **path: str) -> Response:
         # The request itself: each look through Flask's proxy costs as much as a call.
         current: Request = request._get_current_object()  # type: ignore[attr-defined]
+        return self.respond(current, path)
+
+    def respond(self, current: Request, path: Mapping[str, str]) -> Response:
+        """Answer a request, `path` being the variable parts of its address; never raises."""
         try:
             return self._response(self._answer(current, path))
         except TocsinError as error:
             _OUTAGES.note(error)
-            return problems.answer(error) or _unexpected(error)
+            return problems.answer(error) or _unexpected(current, error)
         except HTTPException as error:
             return problems.http(error)
         except Exception as error:
             # The request boundary: whatever it is, the caller gets an answer, and the log a line.
-            return _unexpected(error)
+            return _unexpected(current, error)
 
     def _answer(self, current: Request, path: Mapping[str, str]) -> Any:
         caller = self._caller(current)
@@ -136,9 +141,9 @@ def _encoded(document: BaseModel | Mapping[str, Any] | None) -> bytes:
     return json.dumps(document).encode()
 
 
-def _unexpected(error: Exception) -> Response:
+def _unexpected(current: Request, error: Exception) -> Response:
     """Log one line with the traceback; the caller learns nothing of our insides."""
-    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    log.error("%s %s failed", current.method, current.path, exc_info=error)
     return problems.problem(500, problems.HIDDEN)
 
 
@@ -154,15 +159,20 @@ def bind(app: Flask) -> None:
     site = installation(app)
     app.url_map.converters["name"] = NameConverter
     gate = Gate(site.store)
+    direct = Direct(app.wsgi_app)
     for declared in ENDPOINTS:
+        view = _View(declared, site, gate)
+        if declared.direct:
+            direct.add(declared, view.respond)
         app.add_url_rule(
             declared.rule,
             f"api.{declared.name}",
-            _View(declared, site, gate),
+            view,
             methods=[declared.method],
             provide_automatic_options=False,
             merge_slashes=False,
         )
+    app.wsgi_app = direct  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, _http_error)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from app.channels.base import Channel
+from app.channels.pagerduty import PagerDutyChannel
 from app.channels.policy import AddressPolicy
+from app.channels.servicenow import ServiceNowChannel
 from app.channels.slack import SlackChannel
 from app.channels.smtp import SmtpChannel
 from app.channels.teams import TeamsChannel
@@ -16,6 +18,8 @@ def configure(policy: AddressPolicy) -> None:
     """Make every channel anew, guarded by `policy`; called by the factory of the application."""
     made: list[Channel] = [
         SmtpChannel(policy),
+        PagerDutyChannel(policy),
+        ServiceNowChannel(policy),
         SlackChannel(policy),
         TeamsChannel(policy),
         WebhookChannel(policy),

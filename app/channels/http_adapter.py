@@ -51,7 +51,8 @@ class GuardedAdapter(BaseAdapter):
             return self._read(request, unsent)
         except BROKEN as error:
             self.close()
-            raise broken(self._where, unsent or error, sent=unsent is None) from error
+            sent, reads = unsent is None, request.method == "GET"
+            raise broken(self._where, unsent or error, sent=sent, reads=reads) from error
 
     def connect(self, deadline: float) -> bool:
         """Be connected; return whether it was so already. Raises ChannelError."""
@@ -85,7 +86,7 @@ class GuardedAdapter(BaseAdapter):
         answer = self._connection.getresponse()
         while answer.status < _FINAL and answer.status != _SWITCHING:
             answer.close()
-            answer = http.client.HTTPResponse(self._wire, method="POST")  # type: ignore[arg-type]
+            answer = http.client.HTTPResponse(self._wire, method=request.method)  # type: ignore[arg-type]
             answer.begin()
         assert self._wire is not None  # noqa: S101 - it was written to
         # The status has decided; a lane does not wait for more than a few seconds for the rest.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from http import HTTPStatus
 
@@ -40,13 +40,15 @@ _ELSE = (Fail.OTHER, "Check that the URL leads to a server that takes messages."
 class Answer:
     """An answer as it may be shown: `text` is the beginning of its body, veiled and in one line.
 
-    `where` is what sentences call the endpoint, `retry_after` the header as it came.
+    `where` is what sentences call the endpoint, `retry_after` the header as it came. `body` is what
+    was read, at most 64 KiB: for the code, and never to be shown.
     """
 
     where: str
     status: int
     text: str
     retry_after: str | None = None
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def ok(self) -> bool:
@@ -63,17 +65,24 @@ class Answer:
         return Receipt(self.status, self.line)
 
     def refusal(
-        self, cause: str = "", advice: str = "", *, permanent: bool = False
+        self,
+        cause: str = "",
+        advice: str = "",
+        *,
+        permanent: bool = False,
+        of_message: bool | None = None,
+        because: Fail | None = None,
     ) -> ChannelError:
         """Return the error of a message that was not taken; `cause` and `advice`: better words.
 
-        `permanent`: the answer is documented to be final, and so concerns this message alone.
+        `of_message`: whether it is the message's fault, `because`: the reason, where the status
+        alone does not say.
         """
         reason, usual = _REASONS.get(self.status) or _BY_CLASS.get(self.status // 100, _ELSE)
         return ChannelError(
             cause or f"{self.where} answered {phrase(self.status)}.",
-            reason=reason,
-            endpoint=not permanent and self.status not in OF_MESSAGE,
+            reason=because or reason,
+            endpoint=not (self.status in OF_MESSAGE if of_message is None else of_message),
             advice=advice or usual,
             permanent=permanent,
             status=self.status,

@@ -24,15 +24,21 @@ class _Told(NamedTuple):
     advice: str
 
 
-def broken(where: str, error: Exception, *, sent: bool = False) -> ChannelError:
-    """Return the error of a request to `where` without an answer; `sent`: it had gone out whole."""
+def broken(
+    where: str, error: Exception, *, sent: bool = False, reads: bool = False
+) -> ChannelError:
+    """Return the error of a request to `where` without an answer; `sent`: it had gone out whole.
+
+    `reads`: it asked for something, so that there is no message that may have been taken.
+    """
+    maybe = sent and not reads
     told = _silent(where, error, sent=sent) or _told(where, error)
     return ChannelError(
-        told.cause + (_MAYBE if sent else ""),
+        told.cause + (_MAYBE if maybe else ""),
         reason=told.reason,
         endpoint=True,
         advice=told.advice,
-        maybe_sent=sent,
+        maybe_sent=maybe,
     )
 
 

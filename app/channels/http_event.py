@@ -1,98 +1,70 @@
-"""One event in the words of the mails (app/rendering/event_mail.py), read from its document."""
+"""What several services are told alike: which event, how bad it is, its title and its key."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+import hashlib
+import re
 from typing import Any
 
-from app.domain.event_kinds import EventStatus, Received, Row
-from app.domain.routing import TITLES
-from app.words import MORE, count, cut, label, moment
+from app.channels.notice import RESOLVED, TEST, EventPart, Notice
+from app.words import count
 
-OVER = str(EventStatus.RESOLVED)
-MOST_LABELS, LONGEST_LABEL = 20, 100
-_LONGEST_TITLE, _LONGEST_NODE = 120, 40
-_WORST_FIRST = [str(one) for one in reversed(Received)]
-_MARKS = {"critical": "🚨", "error": "🔴", "warning": "🟡", "info": "🔵", OVER: "🟢"}
+_SEVERITIES = ("critical", "error", "warning", "info")
+_HASH = 32  # hexadecimal digits: nobody finds two keys that are cut to the same one
+_ODD = re.compile(r"[^0-9A-Za-z_-]+")
 
 
-def mark(tone: str) -> str:
-    """Return the emoji of a tone: a severity as it was reported, or OVER."""
-    return _MARKS[tone]
+def told(notice: Notice) -> EventPart:
+    """Return the event that stands for all of a notice: the newest that is as the notice says."""
+    wanted = "resolved" if notice.type == RESOLVED else "firing"
+    fitting = [one for one in notice.events if one.facts.get("status", "firing") == wanted]
+    return (fitting or notice.events)[-1]
 
 
-class EventWords:
-    """What is said of an event; what its document lacks is left out."""
+def severity(notice: Notice, event: EventPart) -> str:
+    """Return critical, error, warning or info; critical is kept in what was received only."""
+    if notice.type == TEST:
+        return "info"
+    if event.facts.get("severityReceived") == "critical":
+        return "critical"
+    found = str(event.facts.get("severity"))
+    return found if found in _SEVERITIES else "error"
 
-    def __init__(self, facts: Mapping[str, Any]) -> None:
-        self._facts = facts
-        self.over = facts.get("status") == OVER
-        given = self.said("severityReceived") or self.said("severity")
-        self.severity = given if given in _WORST_FIRST else "error"
-        self.tone = OVER if self.over else self.severity
-        start = "Resolved:" if self.over else f"[{self.severity.upper()}]"
-        self._start = f"{start} {self._source()}"
-        self.title = self.said("title")
 
-    def said(self, name: str) -> str:
-        """Return a field as one line; empty where there is none."""
-        value = self._facts.get(name)
-        return "" if value is None else label(str(value))
+def title(notice: Notice, event: EventPart, longest: int, link: str = "") -> str:
+    """Return one line: the title, and how many more events there are.
 
-    def text(self, name: str) -> str:
-        """Return a field as it is, with its lines; empty where it says nothing."""
-        value = self._facts.get(name)
-        return "" if value is None or not str(value).strip() else str(value)
+    Where it is cut it says so and ends with the link, unless that would take half of it.
+    """
+    more = len(notice.events) - 1
+    end = f" (and {count(more, 'more event')})" if more else ""
+    said = str(event.facts.get("title") or "") or "An event without a title"
+    if len(said) + len(end) <= longest:
+        return said + end
+    end = f"…{end}"
+    if link and len(end) + len(link) < longest // 2:
+        end = f"{end} {link}"
+    return said[: longest - len(end)] + end
 
-    @property
-    def headline(self) -> str:
-        """Severity or *Resolved*, source and title, as the subject of a mail has them."""
-        return f"{self._start}: {self.title}"
 
-    @property
-    def line(self) -> str:
-        """The event as a list of several tells it."""
-        node = self.said("node")
-        where = f" · {cut(node, _LONGEST_NODE)}" if node else ""
-        at = self._moment("occurredAt")
-        when = f" ({at})" if at else ""
-        return f"{mark(self.tone)} {self._start}: {cut(self.title, _LONGEST_TITLE)}{where}{when}"
+def key(notice: Notice, event: EventPart) -> str:
+    """Return what a service knows an event by: its dedup key, or one made of its id.
 
-    def urgency(self) -> tuple[bool, int]:
-        """Return what sorts events: what fires before what is over, then the worst first."""
-        return self.over, _WORST_FIRST.index(self.severity)
+    It is equal on each attempt, and for the event that resolves it. That of a test is its own, so
+    that it touches nothing else.
+    """
+    if notice.type == TEST:
+        return f"tocsin-test-{notice.id}"
+    given: Any = event.facts.get("dedupKey")
+    return str(given) if given and str(given).strip() else f"tocsin-{event.id}"
 
-    def facts(self) -> Iterator[tuple[str, str]]:
-        """Yield what a mail lists of it, by name."""
-        yield "Source", self._source()
-        routed = self.said("severity")
-        as_other = f", routed as {routed}" if routed not in {"", self.severity} else ""
-        yield "Severity", f"{self.severity}{as_other}"
-        yield "Status", self.said("status")
-        yield "Code", self.said("code")
-        yield "Node", self.said("node")
-        yield "Occurred", self._moment("occurredAt")
-        yield "Received", self._moment("receivedAt")
 
-    def labels(self) -> str:
-        """Return its first labels in one line, and how many more there are."""
-        given = self._facts.get("labels") or {}
-        told = [
-            f"{cut(label(str(name)), LONGEST_LABEL)}={cut(label(str(value)), LONGEST_LABEL)}"
-            for name, value in list(given.items())[:MOST_LABELS]
-        ]
-        if len(given) > MOST_LABELS:
-            told.append(f"{count(len(given) - MOST_LABELS, 'more label')} {MORE}")
-        return " · ".join(told)
+def bounded(key: str, longest: int) -> str:
+    """Return `key` with at most `longest` characters; no two that are cut become the same."""
+    return key if len(key) <= longest else hashed(key, longest)
 
-    def _source(self) -> str:
-        given = self.said("source")
-        return TITLES[Row(given)] if given in set(Row) else given
 
-    def _moment(self, name: str) -> str:
-        given = self.said(name)
-        try:
-            return moment(datetime.fromisoformat(given), seconds=True)
-        except ValueError:
-            return given
+def hashed(key: str, longest: int) -> str:
+    """Return the beginning of `key` in plain letters with a hash of all of it."""
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH]
+    return f"{_ODD.sub('_', key)[: longest - _HASH - 1]}-{digest}"

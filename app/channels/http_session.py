@@ -1,30 +1,23 @@
-"""A session over HTTP: a request is prepared once, and then posted with one body after another."""
+"""A session over HTTP: a request is prepared once, and then sent with one body after another."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote
 
 from app import clock
 from app.channels.dialling import Dialler
 from app.channels.http_adapter import GuardedAdapter
 from app.channels.http_answers import Answer
 from app.channels.http_endpoint import Endpoint
-from app.channels.http_reply import MOST_BODY, Reply
+from app.channels.http_reply import Reply
 from app.channels.http_url import WebAddress
+from app.channels.http_veils import shown, spellings
 
 AGENT = "Tocsin"
-MOST_TEXT = 2_000
-# Shorter ones would veil parts of common words.
-_LEAST_VEILED = 6
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-_CUT = "(the answer was not read in full)"
 
 
 class HttpSession:
-    """POSTs to one URL over one kept connection; one user at a time.
+    """Sends to one URL, or one server, over one kept connection; one user at a time.
 
     `headers` go with every request. `veils` are shown as *** where an answer repeats them, and so
     is the query of the URL. The time-out is that of a whole attempt: connecting counts towards
@@ -49,8 +42,9 @@ class HttpSession:
         self._request.headers["Accept-Encoding"] = "identity"
         # requests has prepared it without a body; http.client counts that of each message.
         self._request.headers.pop("Content-Length", None)
-        self._url, self._fixed = str(self._request.url), dict(self._request.headers)
-        self._veils = _spellings((*veils, *address.secrets))
+        self._origin, self._url = address.origin, str(self._request.url)
+        self._fixed = dict(self._request.headers)
+        self._veils = spellings((*veils, *address.secrets))
         self._timeout = timeout
         self._adapter = GuardedAdapter(endpoint, dialler, self.where)
         self._adapter.connect(begun + timeout)
@@ -67,39 +61,51 @@ class HttpSession:
 
         `query` is encoded already and added to that of the URL; `veils` are of this request.
         """
+        url = WebAddress.joined(self._url, query)
+        return self._sent("POST", url, body, headers, veils, self.begin())
+
+    def begin(self) -> float:
+        """Begin an attempt of several requests; return when it is over (monotonic)."""
         left, self._spent = self._timeout - self._spent, 0.0
+        return clock.monotonic() + left
+
+    def request(  # noqa: PLR0913 - what HTTP says of a request, by name
+        self,
+        method: str,
+        path: str,
+        *,
+        until: float,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: str = "",
+        veils: Iterable[str] = (),
+    ) -> Answer:
+        """Send a request to another path (in ASCII, encoded) of the same server, as `post` does.
+
+        `until`: what `begin` returned for this attempt.
+        """
+        url = WebAddress.joined(f"{self._origin}{path}", query)
+        return self._sent(method, url, body, headers or {}, veils, until)
+
+    def _sent(  # noqa: PLR0913, PLR0917 - the parts of a request
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        veils: Iterable[str],
+        until: float,
+    ) -> Answer:
         request = self._request
-        request.url = WebAddress.joined(self._url, query)
-        request.body, request.headers = body, {**self._fixed, **headers}  # type: ignore[assignment]
+        request.method, request.url, request.body = method, url, body
+        request.headers = {**self._fixed, **headers}  # type: ignore[assignment]
+        left = until - clock.monotonic()
         reply: Reply = self._adapter.send(request, timeout=left)
-        hidden = (*self._veils, *_spellings(veils))
+        hidden = (*self._veils, *spellings(veils))
         after = reply.headers.get("Retry-After")
-        return Answer(self.where, int(reply.status_code), _text(reply, hidden), after)
+        said = shown(reply, hidden)
+        return Answer(self.where, int(reply.status_code), said, after, reply.content)
 
     def close(self) -> None:
         """End the connection; never raises."""
         self._adapter.close()
-
-
-def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Return secrets as answers may spell them: as they are, in a URL, in JSON; longest first."""
-    long = {one for one in secrets if len(one) >= _LEAST_VEILED}
-    spelt = {
-        *long,
-        *(quote(one, safe="") for one in long),
-        *(json.dumps(one)[1:-1] for one in long),
-    }
-    return tuple(sorted(spelt, key=len, reverse=True))
-
-
-def _text(reply: Reply, veils: Iterable[str]) -> str:
-    """Return the beginning of the body as one line without secrets."""
-    coding = reply.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding not in {"identity", ""} and reply.content:
-        return "(an encoded answer, which is not shown)"
-    # Twice as much as is shown, so that no veiled text is cut into two that nobody knows.
-    text = reply.content[: min(MOST_BODY, 8 * MOST_TEXT)].decode("utf-8", "replace")
-    for veil in veils:
-        text = text.replace(veil, "***")
-    text = _CONTROL.sub(" ", text).strip()[:MOST_TEXT]
-    return text if reply.whole else f"{text} {_CUT}".strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.channels.http_event import EventWords, mark
+from app.channels.http_event_words import EventWords, mark
 from app.channels.http_links import Link, link, reported
 from app.channels.notice import TEST, EventPart, Notice
 from app.words import MORE, count
@@ -17,9 +17,9 @@ TRIAL = "test"
 class Told:
     """A notification in words; all but `description` and `trace` are of one line each.
 
-    `tone` is http_event.OVER, TRIAL, or a severity as it was reported, and `mark` its emoji. Where
-    `headline` is cut, `tail` stays. Of several events, `total` in number, `lines` tell the newest
-    ones, newest first. `untold`: there is a trace, but not here.
+    `tone` is OVER, TRIAL, or a severity as it was reported, and `mark` its emoji. Where `headline`
+    is cut, `tail` stays. Of several events, `total` in number, `lines` tell the newest ones, newest
+    first. `untold`: there is a trace, but not here.
     """
 
     tone: str

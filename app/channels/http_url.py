@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
@@ -37,8 +38,8 @@ class WebAddress:
     @property
     def shown(self) -> str:
         """The URL as it may be shown: without its query, which may hold a secret."""
-        path = self.path[:_LONGEST_SHOWN]
-        return f"{self._origin}{path}{' …' if path != self.path else ''}"
+        cut = " …" if len(self.path) > _LONGEST_SHOWN else ""
+        return f"{self.origin}{self.path[:_LONGEST_SHOWN]}{cut}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -48,12 +49,13 @@ class WebAddress:
 
     def prepared(self, headers: Mapping[str, str]) -> PreparedRequest:
         """Return a POST as requests prepares it, to the URL as it was typed."""
-        made = Request("POST", self._origin, headers=dict(headers)).prepare()
-        made.url = f"{self._origin}{self.path}{self.query}"
+        made = Request("POST", self.origin, headers=dict(headers)).prepare()
+        made.url = f"{self.origin}{self.path}{self.query}"
         return made
 
     @property
-    def _origin(self) -> str:
+    def origin(self) -> str:
+        """Its scheme, host and port, as they stand before a path."""
         name = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if PORTS[self.scheme] == self.port else f":{self.port}"
         return f"{self.scheme}://{name}{port}"
@@ -61,13 +63,12 @@ class WebAddress:
     @staticmethod
     def joined(url: str, query: str) -> str:
         """Return `url` with more query."""
-        if not query:
-            return url
-        return f"{url}{'&' if '?' in url else '?'}{query}"
+        return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
 
 
+@lru_cache(maxsize=256)
 def parsed(url: str) -> WebAddress:
-    """Return the parts of a URL; raises a fault."""
+    """Return the parts of a URL, remembered, as each message asks for them; raises a fault."""
     if "#" in url:
         raise fault("must have no fragment: leave out # and what follows it")
     if re.search(r"[\s\\\x00-\x20\x7f-\x9f]", url):
@@ -96,9 +97,8 @@ def _authority(scheme: str, authority: str) -> tuple[str, int]:
 
 
 def _url(value: Any) -> str:
-    typed: str = text(LONGEST_URL, required=True, line=True).check(value).strip()
-    parsed(typed)
-    return typed
+    parsed(typed := text(LONGEST_URL, required=True, line=True).check(value).strip())
+    return str(typed)
 
 
 def _proxy(value: Any) -> str:

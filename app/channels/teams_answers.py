@@ -42,7 +42,8 @@ def judged(answer: Answer) -> Receipt:
     """
     if not answer.ok:
         advice = _GONE if _OFF.search(answer.text) else _ADVICE.get(answer.status, "")
-        raise answer.refusal(advice=advice, permanent=answer.status in FINAL)
+        final = answer.status in FINAL
+        raise answer.refusal(advice=advice, permanent=final, of_message=final or None)
     if answer.status not in STARTED:
         raise _foreign(answer)
     if _FAILED.search(answer.text):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from app.channels.http_event import OVER
+from app.channels.http_event_words import OVER
 from app.channels.http_fitting import beginning, fitted, listed, trace_head
 from app.channels.http_told import TRIAL, Told, told
 from app.channels.notice import Notice

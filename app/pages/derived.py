@@ -13,7 +13,10 @@ from app.pages.rows import with_rows
 
 Schema = Mapping[str, Any]
 _LONG = 1000
-_WORDS = {"none": "None", "starttls": "STARTTLS", "tls": "TLS"}
+_WORDS = {
+    "none": "None", "starttls": "STARTTLS", "tls": "TLS", "US": "US", "EU": "EU",
+    "Event Management": "Event Management",
+}  # fmt: skip
 
 
 def derive(shape: type[BaseModel], base: str = "", about: str | None = None) -> list[Field]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, exists, func, or_, select, text
 from sqlalchemy.orm import aliased
 
-from app.clock import utc_now
+from app.clock import unsteady, utc_now
 from app.domain.kinds import LaneState
 from app.domain.lane import PACE
 from app.domain.retry import LONGEST, LONGEST_PAUSE
 from app.models import IS_LEASED, IS_PENDING, IS_STORED, Delivery, Lane
 from app.services import preferences
 from app.services.installation import Installation
-from app.services.lanes import free, system_paused
+from app.services.lanes import LONGEST_LEASE, system_paused, unowned
 
 # Further ahead than any rule can put a time: it was made by a clock that has been set back.
 FURTHEST = timedelta(seconds=LONGEST + LONGEST_PAUSE)
@@ -49,14 +50,25 @@ class Look:
     failing: bool = False
 
 
-def passed(moment: Any, now: datetime) -> ColumnElement[bool]:
+# The times that every statement here takes; building one costs ten times what running it does.
+_NOW: Any = bindparam("now")
+_FURTHEST: Any = bindparam("furthest")
+_RESTED: Any = bindparam("rested")
+_LONGEST: Any = bindparam("longest")
+
+
+def _times(now: datetime) -> dict[str, datetime]:
+    return {
+        "now": now,
+        "furthest": now + FURTHEST,
+        "rested": now - PACE,
+        "longest": now + LONGEST_LEASE,
+    }
+
+
+def _passed(moment: Any) -> ColumnElement[bool]:
     """Return the condition that a time is over, or was made by a clock that has been set back."""
-    return or_(moment <= now, moment > now + FURTHEST)
-
-
-def due(now: datetime) -> ColumnElement[bool]:
-    """Return the condition under which a delivery of a lane with a retry policy is due."""
-    return and_(IS_PENDING, passed(Delivery.due_at, now), FIRST)
+    return or_(moment <= _NOW, moment > _FURTHEST)
 
 
 def mail_due() -> ColumnElement[bool]:
@@ -67,34 +79,70 @@ def mail_due() -> ColumnElement[bool]:
     return and_(IS_PENDING, Delivery.due_at.is_not(None))
 
 
-def _rested(now: datetime) -> ColumnElement[bool]:
+# A delivery of a lane with a retry policy is due.
+_DUE = and_(_MINE, IS_PENDING, _passed(Delivery.due_at), FIRST)
+_NEW = exists().where(_DUE, Delivery.id > Lane.held_id)
+
+
+def _rested() -> ColumnElement[bool]:
     """While an endpoint does not answer, attempts are at least 1 s apart (delivery.md, A lane)."""
     last = Lane.__table__.c.error_at
-    return or_(last.is_(None), last <= now - PACE, last > now)
+    return or_(last.is_(None), last <= _RESTED, last > _NOW)
 
 
-def _mail_work(now: datetime) -> ColumnElement[bool]:
+def _mail_work() -> ColumnElement[bool]:
     """While the lane is retrying, only what came after the failed try, or a probe of the pass."""
-    new = and_(Delivery.id > Lane.held_id, _rested(now))
+    new = and_(Delivery.id > Lane.held_id, _rested())
     open_lane = or_(Lane.state != LaneState.RETRYING, Lane.next_try_at.is_not(None), new)
     return exists().where(_MINE, mail_due(), open_lane)
 
 
-def _post_work(now: datetime) -> ColumnElement[bool]:
+def _post_work() -> ColumnElement[bool]:
     """Return the condition under which a lane with a retry policy has something to do."""
-    something = exists().where(_MINE, due(now))
-    new = exists().where(_MINE, due(now), Delivery.id > Lane.held_id)
+    something = exists().where(_DUE)
     waits = or_(exists().where(_MINE, IS_PENDING), exists().where(_MINE, IS_STORED))
-    tries = or_(and_(passed(Lane.next_try_at, now), something), new, and_(Lane.asked, waits))
+    tries = or_(and_(_passed(Lane.next_try_at), something), _NEW, and_(Lane.asked, waits))
     flows = or_(Lane.state == LaneState.FLUSHING, something)
-    return case((_BLOCKED, and_(_rested(now), tries)), else_=flows)
+    return case((_BLOCKED, and_(_rested(), tries)), else_=flows)
 
 
-def _working(now: datetime) -> ColumnElement[bool]:
+def _working(*, steady: bool) -> ColumnElement[bool]:
     held = exists().where(_MINE, IS_LEASED)
-    mail = and_(Lane.row.is_(None), _mail_work(now))
-    posts = and_(Lane.row.is_not(None), _post_work(now))
-    return and_(free(now), ~system_paused(), or_(mail, posts, held))
+    mail = and_(Lane.row.is_(None), _mail_work())
+    posts = and_(Lane.row.is_not(None), _post_work())
+    free = unowned(_NOW, _LONGEST, steady=steady)
+    return and_(free, ~system_paused(), or_(mail, posts, held))
+
+
+def _upcoming() -> Select[Any]:
+    """Return the SELECT of what is next in each lane, each found by an index."""
+    waiting = select(func.min(Delivery.due_at)).where(_MINE, IS_PENDING, Delivery.due_at > _NOW)
+    columns: tuple[Any, ...] = (
+        Lane.id,
+        Lane.row,
+        Lane.state,
+        _BLOCKED.label("blocked"),
+        Lane.next_try_at,
+        Lane.error_at,
+        or_(Lane.asked, _NEW).label("hurries"),
+        exists().where(_DUE).label("due"),
+        waiting.correlate(Lane).scalar_subquery().label("due_at"),
+    )
+    return select(*columns)
+
+
+@cache
+def _all_working(*, steady: bool) -> Select[Any]:
+    return select(Lane.id).where(_working(steady=steady))
+
+
+@cache
+def _one(*, steady: bool) -> Select[Any]:
+    query = _upcoming().add_columns(_working(steady=steady).label("works"))
+    return query.where(Lane.id == bindparam("lane_id"))
+
+
+_WAITING = _upcoming().where(Lane.row.is_not(None), ~system_paused())
 
 
 def with_work(site: Installation) -> list[int]:
@@ -102,7 +150,8 @@ def with_work(site: Installation) -> list[int]:
     with site.store.reading() as connection:
         if preferences.load(connection).paused:
             return []
-        return list(connection.scalars(select(Lane.id).where(_working(utc_now()))))
+        query = _all_working(steady=not unsteady())
+        return list(connection.scalars(query, _times(utc_now())))
 
 
 def look(site: Installation, lane_id: int) -> Look:
@@ -111,8 +160,8 @@ def look(site: Installation, lane_id: int) -> Look:
     with site.store.reading() as connection:
         if preferences.load(connection).paused:
             return Look(False)
-        query = _upcoming(now).add_columns(_working(now).label("works"))
-        row = connection.execute(query.where(Lane.id == lane_id)).first()
+        query = _one(steady=not unsteady())
+        row = connection.execute(query, _times(now) | {"lane_id": lane_id}).first()
     if row is None:
         return Look(False)
     at = None if row.works else when(row, now)
@@ -123,27 +172,8 @@ def upcoming(site: Installation) -> dict[int, datetime]:
     """Return when each lane with a retry policy has something to do that is not due yet."""
     now = utc_now()
     with site.store.reading() as connection:
-        query = _upcoming(now).where(Lane.row.is_not(None), ~system_paused())
-        rows = connection.execute(query).all()
+        rows = connection.execute(_WAITING, _times(now)).all()
     return {row.id: at for row in rows if (at := when(row, now)) is not None}
-
-
-def _upcoming(now: datetime) -> Select[Any]:
-    """Return the SELECT of what is next in each lane, each found by an index."""
-    waiting = select(func.min(Delivery.due_at)).where(_MINE, IS_PENDING, Delivery.due_at > now)
-    new = exists().where(_MINE, due(now), Delivery.id > Lane.held_id)
-    columns: tuple[Any, ...] = (
-        Lane.id,
-        Lane.row,
-        Lane.state,
-        _BLOCKED.label("blocked"),
-        Lane.next_try_at,
-        Lane.error_at,
-        or_(Lane.asked, new).label("hurries"),
-        exists().where(_MINE, due(now)).label("due"),
-        waiting.correlate(Lane).scalar_subquery().label("due_at"),
-    )
-    return select(*columns)
 
 
 def when(row: Any, now: datetime) -> datetime | None:

@@ -91,11 +91,16 @@ def claim(
 
 def free(now: datetime) -> ColumnElement[bool]:
     """Return the condition of lanes that nobody owns."""
+    return unowned(now, now + LONGEST_LEASE, steady=not unsteady())
+
+
+def unowned(now: Any, longest: Any, *, steady: bool) -> ColumnElement[bool]:
+    """Return the same; `now` and the end of the longest lease may be bound later."""
     until = Lane.__table__.c.lease_until
-    if unsteady():
+    if not steady:
         # No lease ends by a clock that has jumped; the sweep takes back those of dead owners.
         return until.is_(None)
-    return or_(until.is_(None), until < now, until > now + LONGEST_LEASE)
+    return or_(until.is_(None), until < now, until > longest)
 
 
 def system_paused() -> ColumnElement[bool]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from app.admin.system_form import KINDS
+from app.channels import CHANNELS
 from app.services import configuring, preferences
 from app.services.installation import Installation
 from app.services.named import Saved
@@ -145,13 +147,15 @@ def test_a_viewer_changes_nothing_and_an_operator_checks_what_is_saved(
     assert operator.post("/systems/Relay", **RELAY, do="check").status_code == 403
 
 
-def test_kinds_without_a_channel_are_named_and_are_no_links(admin: Person) -> None:
+def test_all_kinds_are_named_and_those_with_a_channel_are_links(admin: Person) -> None:
     page = admin.get("/systems/new").text
 
-    assert 'href="/systems/new?kind=smtp' in page
-    assert "PagerDuty" in page
-    assert "kind=pagerduty" not in page
-    assert admin.get("/systems/new?kind=pagerduty").status_code == 404
+    for kind, title, _ in KINDS:
+        there = kind in CHANNELS
+        assert title in page
+        assert (f'href="/systems/new?kind={kind}' in page) is there
+        assert admin.get(f"/systems/new?kind={kind}").status_code == (200 if there else 404)
+    assert admin.get("/systems/new?kind=pigeon").status_code == 404
 
 
 def test_a_name_is_shown_as_text(admin: Person) -> None:

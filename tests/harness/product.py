@@ -270,15 +270,12 @@ class Product:
     # Fail points
 
     @property
-    def marker(self) -> Path:
-        """The file that remembers that the armed point has fired."""
-        return self.run_dir / "failpoint.fired"
-
-    @property
-    def fired(self) -> bool:
-        """Whether the armed point has killed its process."""
-        return self.marker.exists()
+    def fired(self) -> set[int]:
+        """The armed points that have killed their process."""
+        found = self.run_dir.glob("failpoint-*.fired")
+        return {int(path.stem.removeprefix("failpoint-")) for path in found}
 
     def rearm(self) -> None:
-        """Let the armed point fire once more."""
-        self.marker.unlink(missing_ok=True)
+        """Let the armed points fire once more."""
+        for number in self.fired:
+            (self.run_dir / f"failpoint-{number}.fired").unlink(missing_ok=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+EVERYTHING = os.environ.get("ROUNDS") == "all"
+
 
 def rounds(few: int, everything: int) -> int:
     """Return how many rounds to run: `few` by default, `everything` in the soak."""

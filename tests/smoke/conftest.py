@@ -17,9 +17,8 @@ __all__ = ["post", "product"]
 
 @pytest.fixture
 def installed(new_database: NewDatabase) -> Iterator[Product]:
-    """A fresh installation that has not been started; it starts as its users start it."""
+    """A fresh installation that has not been started."""
     with installation(new_database) as made:
-        made.cold = True
         yield made
 
 
@@ -31,7 +30,10 @@ def database(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def running(database: str, request: pytest.FixtureRequest) -> Iterator[Product]:
-    """The product that the stories share; each uses names of its own, and the pass is on demand."""
+    """The product that the stories share, started as its users start it.
+
+    Each uses names of its own, and the pass is on demand.
+    """
 
     def new_database(directory: Path) -> dict[str, str]:
         environ = {"TOCSIN_DATA_DIR": str(directory), "TOCSIN_API_KEY": ADMIN_KEY}

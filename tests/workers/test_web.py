@@ -16,6 +16,8 @@ from tests.workers.conftest import Launch
 from tests.workers.helpers import Running
 from workers.web import MAX_BODY
 
+PATHS = (b"/short", b"/slow")
+
 
 class Web:
     """A web process and the way to ask it."""
@@ -70,6 +72,21 @@ def test_an_error_of_the_application_tells_nothing(web: Web) -> None:
 
     assert status == 500
     assert b"secret" not in body
+
+
+def test_a_short_answer_does_not_wait_for_the_next_request_of_its_connection(web: Web) -> None:
+    with socket.create_connection(("127.0.0.1", web.port), 30) as connection:
+        connection.sendall(b"".join(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in PATHS))
+        web.running.says("slow began")
+        connection.settimeout(1.0)  # /slow takes longer
+        assert connection.recv(65536).endswith(b"\r\n\r\nshort\n")
+
+
+def test_head_and_body_of_a_short_answer_come_as_one(web: Web) -> None:
+    with socket.create_connection(("127.0.0.1", web.port), 30) as connection:
+        for _ in range(20):
+            connection.sendall(b"GET /short HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(65536).endswith(b"\r\n\r\nshort\n")
 
 
 def test_a_body_that_is_far_too_large_is_refused_before_it_is_read(web: Web) -> None:

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer a request; /slow takes its time, /broken fails, the rest tells what it has seen."""
+    """Answer a request; /slow takes its time, /broken fails, /short is short, others echo."""
     if environ["PATH_INFO"] == "/broken":
         raise RuntimeError("a secret of the application")
     if environ["PATH_INFO"] == "/slow":
         print("slow began", flush=True)
         clock.sleep(1.5)
+    if environ["PATH_INFO"] == "/short":
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "6")])
+        return [b"short\n"]
     start_response("200 OK", [("Content-Type", "text/plain")])
     seen = [environ["wsgi.url_scheme"], environ.get("HTTP_X_FORWARDED_FOR", "-")]
     return [" ".join(seen).encode(), b"\n", b"x" * 300_000]

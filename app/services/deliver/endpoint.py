@@ -7,13 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from app.channels import channel
 from app.channels.base import Channel
 from app.models import Lane, System
 from app.secrets import Secret
 from app.services.installation import Installation
+
+# Built once, as every look at a lane asks for it.
+_OF_LANE = (
+    select(System.id, System.kind, System.options, System.secrets)
+    .join(Lane, Lane.system_id == System.id)
+    .where(Lane.id == bindparam("lane_id"))
+)
 
 
 @dataclass(frozen=True)
@@ -38,10 +45,8 @@ class Endpoint:
 
 def endpoint(site: Installation, lane_id: int) -> Endpoint | None:
     """Read the system of a lane as it is configured now; None: there is no such lane."""
-    columns = (System.id, System.kind, System.options, System.secrets)
-    query = select(*columns).join(Lane, Lane.system_id == System.id).where(Lane.id == lane_id)
     with site.store.reading() as connection:
-        row = connection.execute(query).first()
+        row = connection.execute(_OF_LANE, {"lane_id": lane_id}).first()
     if row is None:
         return None
     spoken = channel(row.kind)
