@@ -188,6 +188,8 @@ def test_make_doubles_says_what_to_type_and_then_tells_each_message() -> None:
                 assert url, told
                 assert answered(url[1], message)[0] in {200, 202}
                 assert process.stdout.readline().startswith(f"{title}: ")
+            for title in ("PagerDuty", "ServiceNow"):
+                assert re.search(f"^{title}, (URL|Instance): http", told, re.MULTILINE), told
             port = re.search("SMTP Port: (.*)", told)
             assert port
             with smtplib.SMTP("127.0.0.1", int(port[1])) as smtp:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from typing import ClassVar, Protocol
 
+from tests.servers.doubles.pagerduty import PagerDuty
+from tests.servers.doubles.servicenow import ServiceNow
 from tests.servers.doubles.sinks import MailServer, WebhookSink
 from tests.servers.doubles.slack import Slack
 from tests.servers.doubles.teams import Teams
@@ -33,6 +35,8 @@ class Made(Protocol):
 DOUBLES: tuple[Made, ...] = (
     Slack,
     Teams,
+    PagerDuty,
+    ServiceNow,
     WebhookSink,
     MailServer,
 )
