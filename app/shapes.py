@@ -19,12 +19,13 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from app.errors import Fault, Invalid
 
 S = TypeVar("S", bound=BaseModel)
 MOST_FAULTS = 10_000
+_BESIDE = "beside"
 
 
 class Shape(BaseModel):
@@ -45,6 +46,16 @@ class Shape(BaseModel):
 def fault(message: str) -> PydanticCustomError:
     """Return an error whose message goes to the sender as it stands."""
     return PydanticCustomError("fault", "{message}", {"message": message})
+
+
+def beside(messages: Mapping[str, str]) -> ValidationError:
+    """Return the error of a field's check that finds faults of the fields beside it, by name."""
+    kinds = {
+        name: PydanticCustomError(_BESIDE, "{message}", {"message": message})
+        for name, message in messages.items()
+    }
+    found = [InitErrorDetails(type=kind, loc=(name,), input=None) for name, kind in kinds.items()]
+    return ValidationError.from_exception_data(_BESIDE, found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +215,8 @@ def _context(item: Any) -> dict[str, Any]:
 def _outside(item: Any) -> tuple[str | int, ...]:
     """Return the path as the sender knows it: a checked default comes with the inner name."""
     path: tuple[str | int, ...] = item["loc"]
+    if item["type"] == _BESIDE:
+        return (*path[:-2], path[-1])
     if item["type"] == "fault" and path and isinstance(path[0], str):
         return (to_camel(path[0]), *path[1:])
     return path

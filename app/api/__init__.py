@@ -12,6 +12,7 @@ from app.api import serving
 MODULES = (
     "acting",
     "bulk",
+    "catalogue",
     "checking",
     "docs",
     "events",
@@ -22,6 +23,7 @@ MODULES = (
     "registrations",
     "reporting",
     "routes",
+    "routing",
     "schedules",
     "settings",
     "systems",

@@ -10,6 +10,7 @@ from json import JSONEncoder
 from json.encoder import encode_basestring as quoted  # in C
 from typing import NamedTuple
 
+from app.domain.catalogue import ENTRIES
 from app.services.events.shapes import EventBody
 from app.services.intake.recording import compress
 from app.services.intake.rows import TraceRow
@@ -34,6 +35,7 @@ class PreparedEvent(NamedTuple):
     dedup_key: str | None
     order_key: int | None
     trace: TraceRow | None
+    code: str | None
     front: str
     occurred: str | None
 
@@ -52,26 +54,41 @@ def prepare(api_key_id: int, bodies: Sequence[EventBody], received_at: datetime)
 
 
 def _event(body: EventBody, received_at: datetime) -> PreparedEvent:
-    routed, at, key = _ROUTED[body.severity], body.occurred_at, body.dedup_key
+    source: str | None = body.source
+    severity: str | None = body.severity
+    title, at, key = body.title, body.occurred_at, body.dedup_key
+    if source is None or severity is None or title is None:
+        source, severity, title = _completed(body)
+    routed = _ROUTED[severity]
     return PreparedEvent(
         client_id=body.id,
         fingerprint=b"" if body.id is None else _fingerprint(body),
-        cell=(body.source, routed),
+        cell=(source, routed),
         status=body.status,
         dedup_key=key,
         order_key=None if key is None else order_key(key),
         trace=compress(body.trace) if body.trace else None,
-        front=_front(body, routed),
+        code=body.code,
+        front=_front(body, source, routed, severity, title),
         occurred=None if at is None or at >= received_at else moment(at),
     )
 
 
-def _front(body: EventBody, routed: str) -> str:
+def _completed(body: EventBody) -> tuple[str, str, str]:
+    """Return source, severity and title with what the code gives, which there is then."""
+    entry = ENTRIES[str(body.code)]
+    source, severity = body.source or entry.source.value, body.severity or entry.severity.value
+    return source, severity, body.title or entry.title
+
+
+def _front(body: EventBody, source: str, routed: str, severity: str, title: str) -> str:
     labels = _LABELS(body.labels) if body.labels else "{}"
+    # Codes of the catalogue are words of our own.
+    code = "null" if body.code is None else f'"{body.code}"'
     return (
-        f'","clientId":{_maybe(body.id)},"source":"{body.source}",'
-        f'"severity":"{routed}","severityReceived":"{body.severity}",'
-        f'"code":null,"title":{quoted(body.title)},"description":{_maybe(body.description)},'
+        f'","clientId":{_maybe(body.id)},"source":"{source}",'
+        f'"severity":"{routed}","severityReceived":"{severity}",'
+        f'"code":{code},"title":{quoted(title)},"description":{_maybe(body.description)},'
         f'"status":"{body.status}","dedupKey":{_maybe(body.dedup_key)},'
         f'"node":{_maybe(body.node)},"labels":{labels},"link":{_maybe(body.link)},"occurredAt":"'
     )

@@ -20,8 +20,8 @@ from app.services.routing import Routing
 _TABLE: Any = Event.__table__
 _EVENTS = Insert(
     Event,
-    "id received_at source severity status outcome dedup_key revision_id trace_hash document "
-    "decisions",
+    "id received_at source severity status outcome code dedup_key revision_id trace_hash "
+    "document decisions",
 )
 
 
@@ -53,6 +53,7 @@ def write(
             *event.cell,
             event.status,
             one.outcome,
+            event.code,
             event.dedup_key,
             revision,
             event.trace and event.trace.hash,

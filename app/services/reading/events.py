@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -95,7 +95,8 @@ def decided(site: Installation, event_id: int) -> Page[Decision]:
         if row is None:
             raise _missing(event_id)
         decisions = json.loads(row.decisions)
-        names = _names(connection, decisions, row.document)
+        ids = {one["system"] for one in decisions} - {None}
+        names = system_names(connection, ids, [row.document] if row.document else ())
     return page_of([_decision(one, row.received_at, names) for one in decisions])
 
 
@@ -103,15 +104,12 @@ def _missing(event_id: int) -> NotFound:
     return NotFound(f"There is no event {event_id}.")
 
 
-def _names(
-    connection: Connection,
-    decisions: Sequence[Mapping[str, Any]],
-    revision: Mapping[str, Any] | None,
+def system_names(
+    connection: Connection, ids: Collection[int], revisions: Iterable[Mapping[str, Any]]
 ) -> dict[int, str]:
-    """Return the names of the systems: those of now, or of the revision for what is gone."""
-    ids = {one["system"] for one in decisions}
-    then = {int(one): name for one, name in (revision or {}).get("names", {}).items()}
-    rows = connection.execute(select(System.id, System.name).where(System.id.in_(ids - {None})))
+    """Return the names of systems: those of now, or of the revisions for what is gone."""
+    then = {int(one): name for said in revisions for one, name in said.get("names", {}).items()}
+    rows = connection.execute(select(System.id, System.name).where(System.id.in_(ids)))
     return then | {row.id: row.name for row in rows}
 
 
