@@ -20,6 +20,7 @@ MODULES = (
     "global_failures",
     "processing_failures",
     "failure_help",
+    "routing",
     "deliveries",
     "events",
     "systems",

@@ -83,3 +83,11 @@ def form(kind: str) -> Form:
         options.insert(alike[-1] + 1 if alike and secret.shown_when else len(options), secret)
     retries = [] if kind in MAIL_KINDS else [_POLICY, _NUMBER, _DELAY]
     return Form.made(_NAME, *options, *retries, _VERSION, _FALLBACK)
+
+
+@cache
+def policy_form() -> Form:
+    """Return the empty form of the retry policy of one subscription."""
+    form = Form.made(_POLICY, _NUMBER, _DELAY)
+    choices = [("", "As the system has it"), *_POLICY.choices[1:]]
+    return form.changed("/retryPolicy/policy", choices=choices, help="")

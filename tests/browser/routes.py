@@ -26,6 +26,8 @@ VISITS: dict[str, str] = {
     "jobs.show": "/jobs/{job}",
     "overview.index": "/",
     "registrations.edit": "/integrations/{integration_id}/notification",
+    "routing.index": "/routing/?source=metrics&severity=error",
+    "routing.policy": "/routing/-/policy/metrics/{hook}",
     "schedules.edit": "/schedules/-/edit/{schedule}",
     "schedules.index": "/schedules/",
     "schedules.new": "/schedules/new",
