@@ -173,7 +173,7 @@ def test_the_catalogue_says_where_each_code_really_goes(
     site: Installation, chance: random.Random
 ) -> None:
     routes.replace(site, ACTOR, any_matrix(chance))
-    entries = catalogue.page(site, CatalogueQuery()).items
+    entries = catalogue.page(site, CatalogueQuery.model_validate({})).items
     ids = report(site, [{"code": entry.code} for entry in entries])
     for entry, event_id in zip(entries, ids, strict=True):
         assert told(entry) == delivered(site, event_id)
