@@ -22,7 +22,7 @@ CHROMIUM = command -v chromium || command -v chromium-browser || command -v goog
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench soak lock clean screens venv install install-dev \
+.PHONY: help run test bench soak doubles lock clean screens venv install install-dev \
 	chromium node_modules assets
 
 help:  ## Print this list
@@ -47,6 +47,9 @@ bench: install-dev  ## Measure speed, memory and scale; prints a table
 
 soak: install-dev  ## Run the fault tests with all their rounds
 	@ROUNDS=all $(PY) -m pytest tests/faults
+
+doubles: install-dev  ## Run doubles of Slack, Teams, PagerDuty, ServiceNow, a webhook sink and a mail server on loopback
+	@exec $(PY) -m tests.servers.doubles
 
 lock: install  ## Write both lock files from requirements*.in (UPGRADE=--upgrade: newest versions)
 	@$(PIP) install -qq uv

@@ -15,7 +15,7 @@ from app.services.reading.events import EventQuery
 from app.shapes import parse
 
 OUTCOMES = {
-    EventOutcome.ROUTED: ("sent on", "green"),
+    EventOutcome.ROUTED: ("routed", "green"),
     EventOutcome.NO_ROUTE: ("no route", "yellow"),
     EventOutcome.OVERRIDDEN: ("nobody, on purpose", "secondary"),
 }

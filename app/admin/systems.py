@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -158,16 +159,20 @@ def endpoint(system: dict[str, Any]) -> str:
 
 def uses(system: dict[str, Any]) -> str:
     """Return what uses a system, counted, in words; nothing: an empty text."""
-    registrations, others = 0, []
+    counted: Counter[str] = Counter()
+    others = []
     for use in system["usedBy"]:
         if use["kind"] == "registration":
             rest = use["name"].removesuffix(" more").replace(",", "")
-            registrations += int(rest) if use["url"].endswith("/registrations") else 1
-        else:
-            others.append("Tocsin" if use["kind"] == "settings" else f"fallback of {use['name']}")
-    if registrations:
-        others.insert(0, f"{registrations:,} registration{'' if registrations == 1 else 's'}")
-    return ", ".join(others)
+            counted["registration"] += int(rest) if use["url"].endswith("/registrations") else 1
+        elif use["kind"] == "route":
+            counted["route"] += 1
+        elif use["kind"] == "system":
+            others.append(f"fallback of {use['name']}")
+        elif use["kind"] == "settings":
+            others.append("Tocsin")
+    numbers = (f"{n:,} {what}{'' if n == 1 else 's'}" for what, n in sorted(counted.items()))
+    return ", ".join((*numbers, *others))
 
 
 def _told(faults: Sequence[Fault]) -> str:

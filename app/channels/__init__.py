@@ -6,7 +6,9 @@ from app.channels.base import Channel
 from app.channels.pagerduty import PagerDutyChannel
 from app.channels.policy import AddressPolicy
 from app.channels.servicenow import ServiceNowChannel
+from app.channels.slack import SlackChannel
 from app.channels.smtp import SmtpChannel
+from app.channels.teams import TeamsChannel
 from app.channels.webhook import WebhookChannel
 
 CHANNELS: dict[str, Channel] = {}
@@ -18,6 +20,8 @@ def configure(policy: AddressPolicy) -> None:
         SmtpChannel(policy),
         PagerDutyChannel(policy),
         ServiceNowChannel(policy),
+        SlackChannel(policy),
+        TeamsChannel(policy),
         WebhookChannel(policy),
     ]
     CHANNELS.update({one.kind: one for one in made})

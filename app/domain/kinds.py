@@ -160,6 +160,7 @@ class Why(StrEnum):
     GLOBAL_CELL = "global_cell"
     OVERRIDDEN = "overridden"
     NO_ROUTE = "no_route"
+    FOLLOWS_OPENING = "follows_opening"
 
 
 class IntegrationStatus(StrEnum):

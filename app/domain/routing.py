@@ -5,7 +5,7 @@ Preview, simulation, explanation and the real dispatch call `route`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from app.domain.event_kinds import EventOutcome, Row, Severity, Source
@@ -77,6 +77,8 @@ class RouteDecision:
 def sentence(why: Why, row: Row, severity: Severity) -> str:
     """Return what a decision of the matrix means; `row` is that of the cell concerned."""
     cell = f"{TITLES[row]} / {severity}"
+    if why is Why.FOLLOWS_OPENING:
+        return "It was told what this resolves."
     if why is Why.OWN_CELL:
         return f"The cell {cell} names it."
     if why is Why.GLOBAL_CELL:
@@ -86,14 +88,35 @@ def sentence(why: Why, row: Row, severity: Severity) -> str:
     return f"Neither the cell {cell} nor that of Global names a system: nobody is told."
 
 
-def route(matrix: Matrix, source: Source, severity: Severity) -> tuple[RouteDecision, ...]:
+# One matrix row and one system: what has a retry policy, and a lane of its own.
+Subscription = tuple[Row, int]
+
+
+def route(
+    matrix: Matrix, source: Source, severity: Severity, opened: Collection[Subscription] = ()
+) -> tuple[RouteDecision, ...]:
     """Return the decisions for an event, at least one; pure.
 
     It goes to the systems of its own cell and to those of the Global cell of its severity, unless
     its cell overrides them. A system reached twice gets one delivery, in the subscription of the
     event's own row (product.md 8).
+
+    An event that resolves goes to those who were told its opening, whatever the cells are now, in
+    the subscriptions by which they were told (`opened`), and to the others as any event does
+    (product.md 2).
     """
-    row = Row(source)
+    told = dict((system, row) for row, system in opened)
+    follows = [
+        RouteDecision(Outcome.SEND, Why.FOLLOWS_OPENING, row, severity, system)
+        for system, row in told.items()
+    ]
+    others = [one for one in _by_cells(matrix, Row(source), severity) if one.system not in told]
+    if follows:
+        others = [one for one in others if one.system is not None]
+    return (*follows, *others)
+
+
+def _by_cells(matrix: Matrix, row: Row, severity: Severity) -> tuple[RouteDecision, ...]:
     own, shared = matrix.cell(row, severity), matrix.cell(Row.GLOBAL, severity)
     mine = [
         RouteDecision(Outcome.SEND, Why.OWN_CELL, row, severity, system)
@@ -115,6 +138,6 @@ def route(matrix: Matrix, source: Source, severity: Severity) -> tuple[RouteDeci
 def outcome(decisions: Iterable[RouteDecision]) -> EventOutcome:
     """Return what became of an event: a hole of the matrix is told apart from an override."""
     found = {one.why for one in decisions}
-    if found & {Why.OWN_CELL, Why.GLOBAL_CELL}:
+    if found & {Why.OWN_CELL, Why.GLOBAL_CELL, Why.FOLLOWS_OPENING}:
         return EventOutcome.ROUTED
     return EventOutcome.OVERRIDDEN if Why.OVERRIDDEN in found else EventOutcome.NO_ROUTE

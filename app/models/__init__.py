@@ -26,7 +26,7 @@ from app.models.delivery import (
 from app.models.event import Event, RouteRevision
 from app.models.failure import CountedCycle, Failure, Idempotency, Trace
 from app.models.integration import Integration, IntegrationDirection
-from app.models.lane import Lane, LaneEntry
+from app.models.lane import Lane, LaneEntry, Pace
 from app.models.person import SavedView, SignedIn, SignInFailure, User
 from app.models.registration import Registration, RegistrationDirection
 from app.models.running import DispatchRun, HourlyCount, Job, JobRow, Process
@@ -58,6 +58,7 @@ __all__ = [
     "JobRow",
     "Lane",
     "LaneEntry",
+    "Pace",
     "Preference",
     "Process",
     "Registration",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.kinds import Fail, LaneState, Policy
@@ -61,3 +61,14 @@ class LaneEntry(Model):
     lane_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
     round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     upto_id: Mapped[BigId]
+
+
+class Pace(Model):
+    """When the last messages of a system that is paced were sent, in microseconds since 1970."""
+
+    __tablename__ = "paces"
+
+    system_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("systems.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    sent: Mapped[list[int]] = mapped_column(JSON)

@@ -6,17 +6,17 @@ for the stamp in its own transaction, and reads anew where it differs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from app.channels import webhook_batches
 from app.domain.event_kinds import Row, Severity
-from app.domain.routing import Cell, Matrix
+from app.domain.routing import Cell, Matrix, Subscription
 from app.models import Lane, Preference, RouteRevision, System
 from app.services.hot import Hot
 from app.services.installation import Installation
@@ -33,6 +33,10 @@ _LATEST = (
     .order_by(RouteRevision.id.desc())
     .limit(1)
 )
+
+_IDS: Any = bindparam("ids", expanding=True)
+_SYSTEMS = select(System.id, System.name, System.kind, System.options).where(System.id.in_(_IDS))
+_LANES = select(Lane.id, Lane.row, Lane.system_id).where(Lane.system_id.in_(_IDS))
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Routing:
 
     revision_id: int | None = None
     matrix: Matrix = field(default_factory=Matrix)
-    targets: Mapping[tuple[Row, int], Target] = field(default_factory=dict)
+    targets: Mapping[Subscription, Target] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -89,22 +93,32 @@ def load(connection: Connection) -> Routing:
         return Routing()
     matrix = matrix_of(found.document)
     ids = {system for cell in matrix.cells.values() for system in cell.systems}
-    rows = connection.execute(
-        select(System.id, System.name, System.kind, System.options).where(System.id.in_(ids))
-    ).all()
+    rows = connection.execute(_SYSTEMS, {"ids": list(ids)}).all()
+    wanted = {(row, system.id) for system in rows for row in matrix.rows_of(system.id)}
+    names = {system.id: system.name for system in rows}
+    return Routing(found.id, matrix, _targets(connection, rows, wanted), names)
+
+
+def targets(connection: Connection, wanted: Collection[Subscription]) -> dict[Subscription, Target]:
+    """Return those of the subscriptions that have a lane, in the matrix still or not any more."""
+    ids = {system for _, system in wanted}
+    return _targets(connection, connection.execute(_SYSTEMS, {"ids": list(ids)}).all(), wanted)
+
+
+def _targets(
+    connection: Connection, systems: Iterable[Any], wanted: Collection[Subscription]
+) -> dict[Subscription, Target]:
+    known = {system.id: system for system in systems}
     lanes = {
         (lane.row, lane.system_id): lane.id
-        for lane in connection.execute(
-            select(Lane.id, Lane.row, Lane.system_id).where(Lane.system_id.in_(ids))
-        )
+        for lane in connection.execute(_LANES, {"ids": list(known)})
     }
-    targets = {
-        (row, system.id): target
-        for system in rows
-        for row in matrix.rows_of(system.id)
-        if (target := _target(lanes, row, system)) is not None
-    }
-    return Routing(found.id, matrix, targets, {system.id: system.name for system in rows})
+    made = (
+        ((row, system), _target(lanes, row, known[system]))
+        for row, system in wanted
+        if system in known
+    )
+    return {subscription: target for subscription, target in made if target is not None}
 
 
 def _target(lanes: Mapping[tuple[str | None, int], int], row: Row, system: Any) -> Target | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, select
 from app.domain.board import Board
 from app.domain.event_kinds import Row, Severity, Source
 from app.domain.kinds import Outcome, Why
-from app.domain.routing import route
+from app.domain.routing import Subscription, route
 from app.errors import Fault, Invalid
 from app.models import Event, RouteRevision
 from app.services import routing_board
@@ -41,7 +42,7 @@ _COLUMNS = (
 # A system that was told or would be, by which row and why.
 _Way = tuple[int, str, str]
 _Ways = tuple[_Way, ...]
-_After = Mapping[tuple[Source, Severity], _Ways]
+_After = Callable[[Source, Severity, tuple[Subscription, ...]], _Ways]
 
 
 class SimulationBody(Shape):
@@ -100,7 +101,7 @@ def simulate(site: Installation, document: Any, wanted: PageQuery) -> Simulation
     """
     board, body = _read(site, document)
     with site.store.reading() as connection:
-        found = _walked(connection, body, wanted, _by_cell(board))
+        found = _walked(connection, body, wanted, _decider(board))
         names = _names(connection, board, found.rows)
     return Simulation(
         events=found.looked,
@@ -132,17 +133,24 @@ def _backwards(body: SimulationBody) -> Iterator[Fault]:
         yield Fault("/until", "must be later than since")
 
 
-def _by_cell(board: Board) -> _After:
-    """Return the ways of every event there may be: `routing.route` is asked once for each cell."""
-    return {
-        (source, severity): tuple(
+def _decider(board: Board) -> _After:
+    """Return what says where an event would go: `routing.route`, asked once for all alike."""
+
+    @cache
+    def after(source: Source, severity: Severity, opened: tuple[Subscription, ...]) -> _Ways:
+        return tuple(
             (one.system, str(one.row), str(one.why))
-            for one in route(board.matrix, source, severity)
+            for one in route(board.matrix, source, severity, opened)
             if one.sends and one.system is not None
         )
-        for source in Source
-        for severity in Severity
-    }
+
+    return after
+
+
+def _opened(was: _Ways) -> tuple[Subscription, ...]:
+    """Return where the opening of a resolve went: a draft changes nothing of that."""
+    follows = (one for one in was if one[2] == Why.FOLLOWS_OPENING)
+    return tuple(sorted((Row(row), system) for system, row, _ in follows))
 
 
 def _walked(
@@ -171,7 +179,8 @@ def _look(rows: Sequence[Any], most: int, after: _After, found: _Found) -> int:
         if len(found.rows) >= most:
             return len(rows) - number
         found.looked += 1
-        was, would = _decided(row.decisions), after[row.source, row.severity]
+        was = _decided(row.decisions)
+        would = after(row.source, row.severity, _opened(was))
         if _told(was) != _told(would):
             found.rows.append((row, was, would))
     return 0

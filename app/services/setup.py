@@ -19,7 +19,7 @@ from app.storage import without_limits
 
 log = logging.getLogger(__name__)
 
-HEAD = "0009"
+HEAD = "0010"
 SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
 # One migration at a time over all hosts of a PostgreSQL installation (an arbitrary constant).
 ADVISORY_LOCK = 726_353

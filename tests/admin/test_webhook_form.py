@@ -6,7 +6,7 @@ import re
 
 from werkzeug.test import TestResponse
 
-from app.services import configuring, processes
+from app.services import configuring, processes, routes
 from app.services.deliver import trials
 from app.services.installation import Installation
 from app.services.systems import SYSTEMS
@@ -151,3 +151,12 @@ def test_a_test_of_a_webhook_says_what_the_endpoint_made_of_it(
     assert sink.requests[0].document["type"] == "test"
     assert "The test message was not accepted" in ill
     assert "answered 503" in ill
+
+
+def test_the_list_counts_the_routes_that_name_a_system(site: Installation, admin: Person) -> None:
+    made(admin)
+    cell = {"source": "metrics", "systems": ["Hook"]}
+    cells = [cell | {"severity": "error"}, cell | {"severity": "warning"}]
+    routes.replace(site, "test", {"cells": cells, "subscriptions": []})
+
+    assert "2 routes" in admin.text("/systems/")

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, select
 
 from app.channels import channel
 from app.channels.base import Channel
+from app.domain.pacing import Windows
 from app.models import Lane, System
 from app.secrets import Secret
 from app.services.installation import Installation
@@ -36,6 +37,12 @@ class Endpoint:
     def secrets(self, site: Installation) -> dict[str, Secret]:
         """Return the secrets; raises DecryptionFailed."""
         return {name: site.vault.open(value) for name, value in self.sealed.items()}
+
+    @property
+    def windows(self) -> Windows:
+        """How many messages its service takes in a while; none: as many as come."""
+        windows: Windows = getattr(self.channel, "pace", ())
+        return windows
 
     @property
     def longest(self) -> float:

@@ -200,7 +200,9 @@ class Courier:
             return False
         finally:
             run.close()
-        return True
+        if run.rests:
+            self._remind(lease.lane_id, run.rests)
+        return not run.rests
 
 
 def _apart(jobs: Sequence[Job]) -> list[Sequence[Job]]:

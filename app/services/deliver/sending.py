@@ -8,19 +8,18 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
-from functools import partial
 
 from app import clock
-from app.channels.base import ChannelError, Receipt, Session
+from app.channels.base import ChannelError, Receipt
 from app.domain.kinds import LaneState, Policy
-from app.errors import DecryptionFailed, StorageUnavailable
-from app.failpoints import reach
+from app.errors import StorageUnavailable
+from app.services.deliver import pacing
 from app.services.deliver.ended import Ended
 from app.services.deliver.endpoint import Endpoint, endpoint
 from app.services.deliver.mails import Mails
 from app.services.deliver.manner import Job, Manner
-from app.services.deliver.once import send_once
-from app.services.deliver.steps import Start, Step, Stored, commit, keep_trying
+from app.services.deliver.sender import Sender
+from app.services.deliver.steps import Start, Step, Stored, commit
 from app.services.installation import Installation
 from app.services.lanes import MARGIN_SECONDS, Lease
 from app.services.posts.manner import Posts
@@ -47,8 +46,10 @@ class LaneRun:
         self.site, self.lease, self.system, self.process_id = site, lease, system, process_id
         self.manner: Manner = _MAILS if lease.row is None else _POSTS
         self.goes_on = True
+        # How long the lane is left alone, as its system takes no more messages for now.
+        self.rests = 0.0
         self._senders = senders
-        self._most = MOST_CONNECTIONS
+        self._most = 1 if system.windows else MOST_CONNECTIONS
         self._taken = 0
         self._first = Sender(self, first=True)
         self._helpers: list[Sender] = []
@@ -133,6 +134,15 @@ class LaneRun:
         self.goes_on = self.goes_on and stored.owned
         return stored
 
+    def rest(self) -> float:
+        """Take the system's next turn, and return 0; else the seconds until there is one."""
+        windows = self.system.windows
+        return pacing.reserve(self.site, self.system.id, windows) if windows else 0.0
+
+    def leave(self, seconds: float) -> None:
+        """Leave the lane for a while; what is not sent is given back with it."""
+        self.goes_on, self.rests = False, seconds
+
     def keep(self) -> bool:
         """Renew the lane while nothing is stored; returns whether sending goes on."""
         self._renewed = float("-inf")
@@ -157,82 +167,3 @@ class LaneRun:
         """End the kept connections."""
         for sender in (self._first, *self._helpers):
             sender.close()
-
-
-class Sender:
-    """One connection of a lane. The first one speaks for the endpoint; the others only help."""
-
-    def __init__(self, run: LaneRun, *, first: bool) -> None:
-        self._run, self._is_first = run, first
-        self._session: Session | None = None
-        self._pending: Ended | None = None
-
-    def work(self, stopping: threading.Event) -> None:
-        """Send job after job; the verdict of each is stored with the start of the next."""
-        try:
-            if not self._is_first and not self._helps():
-                return
-            while (job := self._run.next_job(stopping)) is not None:
-                if not self._one(job, stopping):
-                    break
-        finally:
-            self._store_last(stopping)
-
-    def _helps(self) -> bool:
-        """Connect before any mail is at stake: a server may refuse a further connection."""
-        try:
-            self._connected()
-        except (ChannelError, DecryptionFailed):
-            return False
-        return True
-
-    def _one(self, job: Job, stopping: threading.Event) -> bool:
-        """Send one job; return whether this connection goes on."""
-        manner, site = self._run.manner, self._run.site
-        job = manner.fresh(site, self._run.system, job)
-        if not job.sendable:
-            manner.end_without_sending(site, self._run.lease, job)
-            return True
-        if job.traced:
-            # The verdict before it must not be lost while the PDF is made.
-            self._store_last(stopping)
-            made = manner.drawn(site, job, self._run.keep)
-            if made is None:
-                return False
-            job = made
-        longest = self._run.system.longest + MARGIN_SECONDS
-        start = Start(job.claimed.id, longest, self._run.process_id, job.message_id)
-        stored = self._run.step(self._pending, start)
-        self._pending = None
-        if stored.number is None:
-            return stored.owned
-        reach(6)
-        self._pending = self._try(job, stored.number)
-        reach(8)
-        return self._run.after(self._pending)
-
-    def _try(self, job: Job, number: int) -> Ended:
-        began = clock.monotonic()
-        # Whether a success ends the retry is known before: it must begin after the failure.
-        probe = self._run.lease.state is LaneState.RETRYING
-        sent = send_once(job, self._connected, self.close, self._run.keep)
-        took = round((clock.monotonic() - began) * 1000)
-        facts = {"number": number, "duration_ms": took, "stands": self._is_first, "probe": probe}
-        return job.ended(sent, **facts)
-
-    def _connected(self) -> Session:
-        if self._session is None:
-            system = self._run.system
-            self._session = system.channel.connect(system.options, system.secrets(self._run.site))
-        return self._session
-
-    def _store_last(self, stopping: threading.Event) -> None:
-        if self._pending is not None:
-            keep_trying(partial(self._run.step, self._pending, None), stopping)
-            self._pending = None
-
-    def close(self) -> None:
-        """End the connection, if there is one."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()

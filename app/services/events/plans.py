@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from weakref import ref
 
 from app.domain import routing as domain
 from app.domain.event_kinds import Row, Severity, Source
-from app.domain.routing import RouteDecision
+from app.domain.routing import RouteDecision, Subscription
 from app.services.routing import Routing, Target
 
 log = logging.getLogger(__name__)
 
 Cell = tuple[str, str]
+Opened = Mapping[Subscription, Target]
 
 _json = partial(json.dumps, separators=(",", ":"))
 
@@ -58,37 +59,39 @@ class Plans:
     def __init__(self, routing: Routing) -> None:
         # Weak, as they are kept until another routing holds.
         self._routing = ref(routing)
-        self._made: dict[Cell, Plan] = {}
+        self._made: dict[tuple[Cell, Collection[Subscription]], Plan] = {}
         self._without_lane: set[tuple[Row, int]] = set()
 
     def are_of(self, routing: Routing) -> bool:
         """Whether they were made by this very routing."""
         return self._routing() is routing
 
-    def of(self, routing: Routing, cell: Cell) -> Plan:
-        """Return the plan of a source and severity.
+    def of(self, routing: Routing, cell: Cell, opened: Opened | None = None) -> Plan:
+        """Return the plan of a source and severity; `opened`: where the opening of a resolve went.
 
         A system without a lane is told nothing: the decision is kept without a delivery, with a
         warning in the log.
         """
-        found = self._made.get(cell)
+        key = (cell, tuple(sorted(opened)) if opened else ())
+        found = self._made.get(key)
         if found is None:
-            found = self._made[cell] = self._plan(routing, cell)
+            found = self._made[key] = self._plan(routing, cell, opened or {})
         return found
 
-    def _plan(self, routing: Routing, cell: Cell) -> Plan:
-        decided = domain.route(routing.matrix, Source(cell[0]), Severity(cell[1]))
-        ways = tuple(self._ways(routing, decided))
+    def _plan(self, routing: Routing, cell: Cell, opened: Opened) -> Plan:
+        told = sorted(opened)
+        decided = domain.route(routing.matrix, Source(cell[0]), Severity(cell[1]), told)
+        ways = tuple(self._ways({**routing.targets, **opened}, decided))
         reached = {(way.decision.row, way.decision.system) for way in ways}
         parts = [_text(one, there=(one.row, one.system) in reached) for one in decided]
         collecting = tuple(way for way in ways if way.batched)
         return Plan(str(domain.outcome(decided)), ways, f"[{','.join(parts)}]", collecting)
 
-    def _ways(self, routing: Routing, decided: Iterable[RouteDecision]) -> Iterator[Way]:
+    def _ways(self, targets: Opened, decided: Iterable[RouteDecision]) -> Iterator[Way]:
         for one in decided:
             if not one.sends or one.system is None:
                 continue
-            target = routing.targets.get((one.row, one.system))
+            target = targets.get((one.row, one.system))
             if target is not None:
                 yield Way(target, one)
             elif (one.row, one.system) not in self._without_lane:

@@ -12,9 +12,8 @@ from sqlalchemy import Connection
 from app.clock import to_micros
 from app.models import Event
 from app.services import blocks, traces
-from app.services.events import outgoing
+from app.services.events import openings, outgoing
 from app.services.events.inserting import Insert
-from app.services.events.plans import plans_of
 from app.services.events.preparing import PreparedEvent, moment, whole
 from app.services.routing import Routing
 
@@ -42,8 +41,7 @@ def write(
     Locks, in this order: traces, and what waits for more events, by lane.
     """
     _keep_traces(connection, events, now)
-    made = plans_of(routing)
-    plans = [made.of(routing, event.cell) for event in events]
+    plans = openings.planned(connection, events, routing)
     posts = outgoing.reserve(connection, plans, now)
     ids = blocks.take(connection, _TABLE, len(events))
     planned = list(zip(ids, events, plans, strict=True))

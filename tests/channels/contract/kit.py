@@ -67,13 +67,17 @@ class ChannelContract(ABC):
     def good(self) -> AbstractContextManager[Listening]:
         """Return a server that takes the message."""
 
+    def secrets_at(self, port: int) -> Mapping[str, Secret]:
+        """Return the secrets of a system whose server listens on `port`: they may hold its URL."""
+        return self.secrets
+
     def parsed(self, port: int, timeout: float = 20.0) -> BaseModel:
         """Return the options of the system."""
         return parse(self.channel.options, self.options(port, timeout), "/options")
 
     def attempt(self, port: int, timeout: float = 20.0) -> Receipt:
         """Open, send, close."""
-        session = self.channel.connect(self.parsed(port, timeout), self.secrets)
+        session = self.channel.connect(self.parsed(port, timeout), self.secrets_at(port))
         try:
             return session.send(self.message)
         finally:
@@ -104,7 +108,7 @@ class ChannelContract(ABC):
     def test_many_messages_go_over_one_session(self) -> None:
         """A session is kept."""
         with self.good() as server:
-            session = self.channel.connect(self.parsed(server.port), self.secrets)
+            session = self.channel.connect(self.parsed(server.port), self.secrets_at(server.port))
             statuses = {session.send(self.message).status for _ in range(5)}
             session.close()
             session.close()

@@ -7,24 +7,25 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from app.channels.base import Channel
+from app.channels.dialling import Resolver, look_up
 from app.channels.notice import Notice
 from app.secrets import Secret
-from tests.channels.contract.kit import ChannelContract, Listening
+from tests.channels.contract.http_kit import HttpContract
+from tests.channels.contract.kit import Listening
 from tests.channels.webhook_system import hook, notice
 from tests.servers.http_sink import HttpSink
 
 CANARY = "canary7f3a" * 4
 
 
-class TestWebhook(ChannelContract):
+class TestWebhook(HttpContract):
     """Over a sink that answers 200."""
 
     canary = CANARY
 
-    @property
-    def channel(self) -> Channel:
+    def made(self, resolver: Resolver | None) -> Channel:
         """The channel, allowed to reach loopback."""
-        return hook()
+        return hook(resolver or look_up)
 
     @property
     def secrets(self) -> Mapping[str, Secret]:
@@ -39,9 +40,10 @@ class TestWebhook(ChannelContract):
     def options(self, port: int, timeout: float) -> dict[str, Any]:
         """A URL with a secret in its query, and a header that holds one."""
         return {
-            "url": f"http://127.0.0.1:{port}/in?key={CANARY}",
+            "url": f"{self.origin(port)}/in?key={CANARY}",
             "timeout": timeout,
             "attributes": [{"type": "Header", "key": "Authorization", "value": CANARY}],
+            **self.more,
         }
 
     def good(self) -> AbstractContextManager[Listening]:

@@ -14,9 +14,9 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from app import clock
 from tests.servers.http_script import Hit, HttpSink, answer
@@ -49,6 +49,13 @@ class PagerDuty:
     # Resolves of keys that nothing is open for: accepted, and dropped.
     dropped: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    heard: Callable[[str], None] = lambda _line: None
+    title: ClassVar[str] = "PagerDuty"
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        """The fields of the form."""
+        return {"URL": self.url, "Integration Key": KEY}
 
     def __enter__(self) -> PagerDuty:
         self._lock = threading.Lock()
@@ -129,6 +136,8 @@ class PagerDuty:
 
     def _taken(self, event: dict[str, Any]) -> bytes:
         self.accepted.append(event)
+        summary = event.get("payload", {}).get("summary", event.get("dedup_key"))
+        self.heard(f"{self.title}: {event['event_action']} {summary}")
         key = event.get("dedup_key") or f"made-{len(self.accepted)}"
         there = self.alerts.get(key)
         if event["event_action"] == "trigger":

@@ -18,9 +18,9 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from app import clock
@@ -49,6 +49,13 @@ class ServiceNow:
     incidents: list[dict[str, str]] = field(default_factory=list)
     em_events: list[dict[str, str]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    heard: Callable[[str], None] = lambda _line: None
+    title: ClassVar[str] = "ServiceNow"
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        """The fields of the form."""
+        return {"Instance": self.url, "User": self.user, "Password": self.password}
 
     def __enter__(self) -> ServiceNow:
         self._lock = threading.Lock()
@@ -154,6 +161,7 @@ class ServiceNow:
             **self._kept(body, _LENGTHS),
         }
         self.incidents.append(made)
+        self.heard(f"{self.title}: opened {made['number']} {made.get('short_description', '')}")
         return _result(201, self._shown(made, query))
 
     def _changed(self, sys_id: str, body: dict[str, str], query: Mapping[str, list[str]]) -> bytes:
@@ -166,6 +174,7 @@ class ServiceNow:
             detail = "Data Policy Exception: Resolution code, Resolution notes are mandatory"
             return answer(403, _error("Operation Failed", detail))
         there[0].update(self._kept(body, _LENGTHS))
+        self.heard(f"{self.title}: changed {there[0]['number']}, state {there[0]['state']}")
         return _result(200, self._shown(there[0], query))
 
     def _events(self, body: Any) -> bytes:
@@ -173,6 +182,8 @@ class ServiceNow:
         if not isinstance(records, list) or not all(map(_is_event, records)):
             return answer(400, _error("Invalid records"))
         self.em_events += [self._kept(one, _EVENT_LENGTHS) for one in records]
+        for one in records:
+            self.heard(f"{self.title}: event {one.get('description', '')}")
         return _result(200, {"Default Bulk Endpoint": f"{len(records)} events were inserted"})
 
     def _kept(self, given: Mapping[str, Any], lengths: Mapping[str, int]) -> dict[str, str]:

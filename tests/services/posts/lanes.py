@@ -14,6 +14,7 @@ from app.channels.fake import FakeChannel
 from app.clock import utc_now
 from app.domain.event_kinds import EventOutcome, EventStatus, Severity, Source
 from app.domain.kinds import DeliveryKind, Fail, LaneState, Policy, Why
+from app.domain.pacing import Windows
 from app.models import Attempt, Delivery, Event, Lane, LaneEntry, System
 from app.services.installation import Installation
 from app.services.new_delivery import fresh
@@ -34,6 +35,7 @@ class ScriptedChannel(FakeChannel):
         super().__init__()
         self.says: Callable[[Any], ChannelError | None] = lambda _notice: None
         self.tries: list[tuple[float, str]] = []
+        self.pace: Windows = ()
 
     def describe(self, _options: Any, notice: Any) -> str:
         """Return the line of the request."""
