@@ -169,6 +169,26 @@ def test_a_simulated_draft_does_to_events_what_it_then_does(
             assert {(way.system, str(way.row)) for way in one.after} == after
 
 
+def test_a_resolve_that_follows_its_opening_is_no_difference(
+    site: Installation, chance: random.Random
+) -> None:
+    routes.replace(site, ACTOR, any_matrix(chance))
+    opened = [any_event(chance) | {"dedupKey": f"k{number}"} for number in range(30)]
+    openings = report(site, opened)
+    draft = any_matrix(chance)
+    routes.replace(site, ACTOR, draft)
+    report(site, [event | {"status": "resolved"} for event in opened])
+
+    found = {int(one.event) for page in simulated(site, draft) for one in page.differences}
+    changed = {
+        event_id
+        for event_id, event in zip(openings, opened, strict=True)
+        if told(previewed(site, {k: v for k, v in event.items() if k != "dedupKey"}))
+        != decided(site, event_id)[0]
+    }
+    assert found == changed
+
+
 def test_the_catalogue_says_where_each_code_really_goes(
     site: Installation, chance: random.Random
 ) -> None:
