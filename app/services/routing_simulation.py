@@ -23,7 +23,7 @@ from app.services.documents import Document, IdText, inlined
 from app.services.installation import Installation
 from app.services.paging import PageQuery, is_newer, write_cursor
 from app.services.reading import event_filter
-from app.services.reading.event_filter import MOST_WALKED, EventQuery
+from app.services.reading.event_filter import EventQuery
 from app.services.reading.events import system_names
 from app.services.routes_shape import RoutesBody
 from app.shapes import Moment, Shape, parse
@@ -168,7 +168,7 @@ def _walked(
         left = _look(part.rows, wanted.limit, after, found)
         cursor = found.next = write_cursor(part.rows[-left - 1].id) if left else part.next
         # Fewer than asked for, though there are more: so many were walked over that do not count.
-        full = left or len(found.rows) >= wanted.limit or found.looked >= MOST_WALKED
+        full = left or len(found.rows) >= wanted.limit or found.looked >= event_filter.MOST_WALKED
         if full or cursor is None or len(part.rows) < CHUNK:
             return found
 

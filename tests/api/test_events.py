@@ -90,8 +90,8 @@ def test_several_are_taken_as_a_whole_or_not_at_all(
     answer = post(client, several) if how is post else lines(client, *several[:1], "", *several[1:])
     assert faults(answer) == {
         "/1/severity": "must be 'info', 'warning', 'error' or 'critical'",
-        "/3/source": "is required",
-        "/3/severity": "is required",
+        "/3/source": "is required where there is no code",
+        "/3/severity": "is required where there is no code",
         "/3/title": "must have at most 300 characters, has 301",
         "/3/labels/a": "must be a text",
     }
