@@ -76,7 +76,7 @@ def _page(mail: EventMail) -> Page:
         preheader=cut(label(mail.description or mail.why_text), _PREVIEW),
         facts=tuple(_facts(mail)),
         button=f"See the {'event' if mail.total == 1 else 'events'} in Tocsin",
-        settings="See the systems",
+        settings="Change the routing",
     )
 
 

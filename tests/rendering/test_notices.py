@@ -134,7 +134,7 @@ def test_each_mail_links_to_its_page_and_its_settings_and_nowhere_else(mail: Mai
         (trial(integration=None), "See the system in Tocsin", "Change this system"),
         (standing_in(), "See what waits in Tocsin", "Change this fallback"),
         (standing_in(waiting=0), "See the system in Tocsin", "Change this fallback"),
-        (routed(), "See the event in Tocsin", "See the systems"),
+        (routed(), "See the event in Tocsin", "Change the routing"),
     ],
 )
 def test_the_words_of_a_link_say_where_it_leads(mail: Mail, button: str, settings: str) -> None:

@@ -98,7 +98,7 @@ class Teller:
             link=f"{self.url}/events/{first.id}"
             if alone
             else f"{self.url}/deliveries/{claimed.id}",
-            settings_link=f"{self.url}/systems/",
+            settings_link=f"{self.url}/routing/",
             public_url=self.url,
             now=utc_now(),
             why_text=claimed.why_text,
