@@ -154,7 +154,9 @@ def endpoint(system: dict[str, Any]) -> str:
     if system["kind"] == "smtp":
         how = {"none": "not encrypted", "starttls": "STARTTLS", "tls": "TLS"}
         return f"{options['server']}:{options['port']}, {how[options['encryption']]}"
-    return str(options.get("url") or channel(system["kind"]).title)
+    said = options.get("url") or options.get("instance")
+    # The URL of a chat is its secret.
+    return str(said or ("–" if system["kind"] == "pagerduty" else "a secret URL"))
 
 
 def uses(system: dict[str, Any]) -> str:

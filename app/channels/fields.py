@@ -20,24 +20,24 @@ _MAX_SECRET = 1000
 _MAX_CA = 100_000
 
 
-def field(
+def field(  # noqa: PLR0913 - what a form says of a field, all by keyword
     title: str,
     description: str,
     default: Any = ...,
     *,
     shown_when: Mapping[str, Sequence[Any]] | None = None,
     more: bool = False,
+    needed: bool = False,
 ) -> Any:
     """Return a field with the title and help of the form; without default it is required.
 
     `shown_when` names other fields (camelCase) and the values they must all have for this one to
     be shown; it stands in the JSON schema as `shownWhen`. `more`: it is rarely needed, and stands
-    under "More settings".
+    under "More settings". `needed`: the form marks it as required, as the channel's check does.
     """
     shown = {name: list(values) for name, values in (shown_when or {}).items()}
     extra: dict[str, Any] = {"shownWhen": shown} if shown else {}
-    if more:
-        extra["more"] = True
+    extra |= {name: True for name, said in (("more", more), ("needed", needed)) if said}
     return Field(default, title=title, description=description, json_schema_extra=extra or None)
 
 

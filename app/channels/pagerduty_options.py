@@ -60,4 +60,5 @@ class PagerDutySecrets(Shape):
         "Integration Key",
         "In PagerDuty: the service, Integrations, Events API v2. It has 32 characters.",
         None,
+        needed=True,
     )

@@ -20,4 +20,5 @@ class SlackSecrets(Shape):
         "Of an incoming webhook, as in https://hooks.slack.com/services/… It belongs to one "
         "channel of Slack, and is not shown again.",
         None,
+        needed=True,
     )

@@ -35,4 +35,5 @@ class TeamsSecrets(Shape):
         "Of a workflow that starts when a Teams webhook request is received, from https:// to the "
         "end of its signature. It is not shown again.",
         None,
+        needed=True,
     )

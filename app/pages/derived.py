@@ -90,7 +90,7 @@ def _field(  # noqa: PLR0913, PLR0917 - what a schema says of one field
         title=schema.get("title", pointer.rpartition("/")[2]),
         kind=kind,
         help=schema.get("description", ""),
-        required=required,
+        required=required or bool(schema.get("needed")),
         nullable=nullable,
         default=default,
         choices=[(YES, "Yes"), (NO, "No")] if kind == "yesno" else choices,
