@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from app.pages.forms import sentence
 from app.pages.lists import Column, Empty, Listing
 from app.pages.screen import Answer, Screen, back, post, route, unsure
 from app.services import configuring, lanes, outbox, replay_bulk, replays
-from app.services.reading import deliveries, delivery_words
+from app.services.reading import deliveries, delivery_words, events
 from app.services.reading import lanes as read_lanes
 from app.services.reading.deliveries import DeliveryDocument, DeliveryQuery
 from app.services.reading.lanes import LaneQuery, ShownState
@@ -27,6 +28,8 @@ from app.services.systems import SYSTEMS
 from app.shapes import parse
 
 MOST = 1000
+# So many events of a batch are shown as they are posted.
+POSTED = 20
 _KINDS = {
     DeliveryKind.FAILURE: "Failure",
     DeliveryKind.DIGEST: "Digest of processing failures",
@@ -98,9 +101,12 @@ class Deliveries(Screen):
     @route("/<int:number>")
     def show(self, number: int) -> str:
         """Show one delivery with every attempt and the decision behind it."""
+        one = deliveries.one(self.site, number)
+        told = events.documents(self.site, one.events[:POSTED])
         return self.page(
             "admin/delivery.html",
-            one=deliveries.one(self.site, number),
+            one=one,
+            posted=json.dumps({"events": told}, indent=2, ensure_ascii=False) if told else "",
             kinds=_KINDS,
             words=delivery_words,
             ends=FINAL_STATES,

@@ -37,6 +37,14 @@ def test_a_final_delivery_is_sent_again_as_a_new_one(world: World, operator: Per
     assert "Send again" not in operator.text("/deliveries/").split("Filter")[0]
 
 
+@pytest.mark.usefixtures("world")
+def test_a_delivery_shows_what_is_posted_of_its_event(viewer: Person) -> None:
+    page = viewer.text("/deliveries/1")
+
+    assert "What is posted of its event" in page
+    assert '"title": "one"' in page
+
+
 def test_what_waits_is_not_sent_again(world: World, operator: Person) -> None:
     world.report("three")
     assert "Send again" not in operator.text("/deliveries/3")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -81,6 +81,13 @@ def one(site: Installation, event_id: int) -> EventWithTrace:
         raise _missing(event_id)
     fields = json.loads(row.document) | {"trace": unpacked(row.body)}
     return EventWithTrace.model_validate(fields, by_alias=True)
+
+
+def documents(site: Installation, ids: Sequence[int]) -> list[Any]:
+    """Return the documents of events, oldest first, as they are stored and posted."""
+    query = select(Event.document).where(Event.id.in_(ids)).order_by(Event.id)
+    with site.store.reading() as connection:
+        return [json.loads(document) for document in connection.scalars(query)]
 
 
 def decided(site: Installation, event_id: int) -> Page[Decision]:
