@@ -58,7 +58,7 @@ class Routing(Screen):
         try:
             board = routing_board.draft(self.site, draft)
         except Invalid as error:
-            return self._matrix(faults=_said(error)), UNPROCESSABLE
+            return self._matrix(_said(error), draft["cells"]), UNPROCESSABLE
         found = list(matrix_form.changes(saved.document["cells"], draft["cells"]))
         if not found:
             return self.done(self.path, "Nothing was changed.", "info")
@@ -80,12 +80,13 @@ class Routing(Screen):
         """Save a draft that was reviewed: at once, as one change."""
         condition = unchanged(request.form)
         waiting = Waiting.CANCEL if request.form.get("waiting") == "cancel" else Waiting.SEND
+        draft: dict[str, Any] = {}
         try:
             draft = json.loads(request.form.get("draft", ""))
             saved = routes.replace(self.site, self.actor, draft, condition, waiting)
         except (ValueError, Invalid, Stale) as error:
             why = _said(error) if isinstance(error, Invalid) else [str(error)]
-            return self._matrix(faults=why), UNPROCESSABLE
+            return self._matrix(why, draft.get("cells")), UNPROCESSABLE
         return self.done(self.path, " ".join(("The routing was saved.", *_waited(saved.document))))
 
     @route("/-/policy/<row>/<name:name>", Role.ADMIN)
@@ -114,7 +115,10 @@ class Routing(Screen):
             return self._policy(form, one), UNPROCESSABLE
         return self.done(self.path, f"The retry policy of {TITLES[Row(row)]} and {name} was saved.")
 
-    def _matrix(self, faults: list[str] | None = None) -> str:
+    def _matrix(
+        self, faults: list[str] | None = None, typed: list[dict[str, Any]] | None = None
+    ) -> str:
+        """Return the page; `typed` are the cells of a draft that was refused, to be mended."""
         board, saved = routing_board.current(self.site), routes.get(self.site)
         systems, _ = configuring.page(SYSTEMS, self.site, MOST_SYSTEMS, None)
         entries = parse(CatalogueQuery, {"limit": ENTRIES})
@@ -126,7 +130,8 @@ class Routing(Screen):
             sources=list(Source),
             help=matrix_form.HELP,
             titles=TITLES,
-            cells={(c["source"], c["severity"]): c for c in saved.document["cells"]},
+            cells=matrix_form.by_place(saved.document["cells"]),
+            typed=matrix_form.by_place(typed or saved.document["cells"]),
             told={
                 (str(source), str(severity)): routing_preview.explained(
                     board, Asked(source, severity)
@@ -203,7 +208,10 @@ def _is(one: dict[str, Any], row: str, name: str) -> bool:
 
 
 def _said(error: Invalid) -> list[str]:
-    return [sentence(f"{one.pointer.strip('/')} {one.message}".strip()) for one in error.faults]
+    """Return faults as sentences; one of a cell names it as the page does."""
+    return [
+        sentence(f"{matrix_form.place(one.pointer)} {one.message}".strip()) for one in error.faults
+    ]
 
 
 def _waited(document: dict[str, Any]) -> list[str]:

@@ -52,7 +52,7 @@ def read(typed: MultiDict[str, str]) -> list[Document]:
 
 def changes(before: Sequence[Document], after: Sequence[Document]) -> Iterator[Change]:
     """Yield what differs, in the order of the cells."""
-    old, new = _by_place(before), _by_place(after)
+    old, new = by_place(before), by_place(after)
     for row in Row:
         for severity in Severity:
             was, will = (one.get((str(row), str(severity)), {}) for one in (old, new))
@@ -68,8 +68,19 @@ def changes(before: Sequence[Document], after: Sequence[Document]) -> Iterator[C
                 yield change
 
 
-def _by_place(cells: Sequence[Document]) -> dict[tuple[str, str], Document]:
+def by_place(cells: Sequence[Document]) -> dict[tuple[str, str], Document]:
+    """Return cells by source and severity."""
     return {(one["source"], one["severity"]): one for one in cells}
+
+
+def place(pointer: str) -> str:
+    """Return what a pointer into the body that `read` has made stands for, in words."""
+    part, _, rest = pointer.strip("/").partition("/")
+    number = rest.partition("/")[0]
+    places = [(row, severity) for row in Row for severity in Severity]
+    if part == "cells" and number.isdigit() and int(number) < len(places):
+        return f"{cell_name(*places[int(number)])}:"
+    return pointer.strip("/")
 
 
 def policy_words(policy: Mapping[str, Any]) -> str:
