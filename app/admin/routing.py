@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -146,6 +147,7 @@ class Routing(Screen):
             lint=sorted(routing_lint.findings(board), key=lambda one: one.severity != "warning"),
             catalogue=catalogue.page(self.site, entries).items,
             preview=preview,
+            at=request.args.get("at", "") if _is_time(request.args.get("at", "")) else "",
             wrong=wrong,
             faults=faults or [],
         )
@@ -167,11 +169,8 @@ class Routing(Screen):
         if "labels" in typed:
             pairs = (line.partition("=") for line in typed["labels"].splitlines() if line.strip())
             parts["labels"] = {name.strip(): value.strip() for name, _, value in pairs}
-        if "at" in typed:
-            try:
-                local = datetime.fromisoformat(typed["at"])
-            except ValueError:
-                return parts
+        if _is_time(typed.get("at", "")):
+            local = datetime.fromisoformat(typed["at"])
             parts["at"] = local.replace(tzinfo=zone_of(self.visitor.zone)).isoformat()
         return parts
 
@@ -205,6 +204,11 @@ def _subscribed(one: dict[str, Any]) -> dict[str, Any]:
 
 def _is(one: dict[str, Any], row: str, name: str) -> bool:
     return bool(one["source"] == row and one["system"] == name)
+
+
+def _is_time(typed: str) -> bool:
+    """Whether it is what a browser sends of a box for date and time."""
+    return re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", typed, re.ASCII) is not None
 
 
 def _said(error: Invalid) -> list[str]:

@@ -87,7 +87,7 @@ def test_an_event_of_a_cell_with_a_mail_system_goes_to_its_to_and_cc(site: Insta
     assert "Trace DiskError: full at write" in told
     assert "Labels: a=b " in told
     assert f"/events/{event.id} " in told
-    assert "/systems/ " in told
+    assert "/routing/ " in told
     (delivery,) = deliveries(site)
     assert f"Why this mail: {delivery.why_text}" in told
     assert (delivery.state, delivery.attempt_count) == (DeliveryState.DELIVERED, 1)
@@ -136,7 +136,8 @@ def test_an_opening_that_goes_after_its_resolve_says_that_it_is_over(
         change(site, port=sink.port)
         post.run_pass()
 
-    (message,) = opened(sink.mails)
+    message, over = opened(sink.mails)
+    assert str(over["Subject"]).startswith("Resolved: ")
     assert ("(resolved since)" in message["Subject"]) is not again
     assert ("Resolved since " in text_of(message)) is not again
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from app.clock import from_micros, to_micros, utc_now
 from app.domain import pacing
 from app.domain.pacing import Windows
 from app.models import Pace
 from app.services.installation import Installation
-from app.services.sql import insert, patiently
+from app.services.sql import insert_missing, patiently
 
 
 def reserve(site: Installation, system_id: int, windows: Windows) -> float:
@@ -21,17 +23,15 @@ def reserve(site: Installation, system_id: int, windows: Windows) -> float:
 
 def _transaction(site: Installation, system_id: int, windows: Windows) -> float:
     table, now = Pace.__table__, utc_now()
+    mine = table.c.system_id == system_id
     with site.store.writing(durable=False) as connection:
-        query = table.select().where(table.c.system_id == system_id).with_for_update()
-        row = connection.execute(query).first()
-        before = [from_micros(micros) for micros in row.sent] if row is not None else []
-        sent = pacing.remembered(before, windows, now)
+        # There before it is locked: two who find none would each take the first turn.
+        insert_missing(connection, table, [{"system_id": system_id, "sent": []}])
+        before = connection.scalars(select(table.c.sent).where(mine).with_for_update()).one()
+        sent = pacing.remembered([from_micros(one) for one in before], windows, now)
         wait = pacing.rest(sent, windows, now).total_seconds()
         if wait > 0:
             return wait
         times = [to_micros(at) for at in (*sent, now)]
-        made = insert(connection, table).values(system_id=system_id, sent=times)
-        connection.execute(
-            made.on_conflict_do_update(index_elements=["system_id"], set_={"sent": times})
-        )
+        connection.execute(table.update().where(mine).values(sent=times))
     return 0.0
